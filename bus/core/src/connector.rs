@@ -17,8 +17,10 @@ pub struct Outbound {
     pub body: OutboundBody,
     /// The attempt ends at this instant, whatever happens.
     pub deadline: Instant,
-    /// 0 for the first attempt; a connector with several endpoints avoids the one an earlier attempt used.
+    /// 0 for the first attempt.
     pub attempt: u32,
+    /// The endpoint the previous attempt failed on ([`Fault::endpoint`]): not picked while another is healthy.
+    pub avoid: Option<Arc<str>>,
     /// Whether the operation changes the partner's state: decides what a lost answer means.
     pub changing: bool,
     /// Sent as the partner's idempotency header where the operation names one.

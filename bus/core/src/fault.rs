@@ -1,5 +1,5 @@
 //! The one error type that crosses a boundary: who is to blame, whether a repeat is safe, one text for the caller, one detail for the operator.
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// Whose side the cause is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -57,6 +57,7 @@ struct Inner {
     detail: Cow<'static, str>,
     partner_code: Option<String>,
     retry_after: Option<Duration>,
+    endpoint: Option<Arc<str>>,
 }
 
 impl Fault {
@@ -69,6 +70,7 @@ impl Fault {
             detail: detail.into(),
             partner_code: None,
             retry_after: None,
+            endpoint: None,
         };
         Self { inner: Box::new(inner) }
     }
@@ -101,6 +103,13 @@ impl Fault {
         self
     }
 
+    /// The partner's endpoint the attempt ran on, set by connectors: names the span, and is what a repeat avoids.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: Arc<str>) -> Self {
+        self.inner.endpoint = Some(endpoint);
+        self
+    }
+
     pub fn code(&self) -> &'static FaultCode {
         self.inner.code
     }
@@ -123,6 +132,10 @@ impl Fault {
 
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
+    }
+
+    pub fn endpoint(&self) -> Option<&Arc<str>> {
+        self.inner.endpoint.as_ref()
     }
 }
 
