@@ -1,1 +1,19 @@
-//! stub
+//! The vault: national cryptography, keys that never leave it, and partners' envelopes as data. For every other crate.
+pub mod encoding;
+pub mod envelope;
+pub mod error;
+pub mod format;
+pub mod key;
+pub mod provider;
+pub mod storage;
+pub mod vault;
+
+pub use encoding::TextForm;
+pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
+pub use error::VaultError;
+pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
+pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose};
+pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
+pub use storage::{FileStorage, KeyChange, KeyStorage, MemoryStorage, StorageError, StoredKey, VaultHeader};
+pub use vault::{KeyHandle, RootSecret, Vault, VaultState};
+pub use zeroize::Zeroizing;

@@ -1,0 +1,86 @@
+//! The five DER forms SM2 needs, read strictly: minimal lengths, minimal non-negative integers. For `format`.
+
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
+
+fn put(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    out.push(tag);
+    if length < 0x80 {
+        out.push(length as u8);
+    } else {
+        let bytes = length.to_be_bytes();
+        let bytes = &bytes[bytes.iter().position(|b| *b != 0).unwrap_or(0)..];
+        out.push(0x80 | bytes.len() as u8);
+        out.extend_from_slice(bytes);
+    }
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// A non-negative big-endian number; leading zero bytes are dropped as DER demands.
+pub(super) fn put_integer(out: &mut Vec<u8>, number: &[u8]) {
+    let number = match number.iter().position(|b| *b != 0) {
+        Some(first) => &number[first..],
+        None => &[0],
+    };
+    let sign: &[u8] = if number[0] & 0x80 == 0 { &[] } else { &[0] };
+    put(out, INTEGER, &[sign, number]);
+}
+
+pub(super) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    put(out, OCTET_STRING, &[octets]);
+}
+
+pub(super) fn sequence(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + 6);
+    put(&mut out, SEQUENCE, &[body]);
+    out
+}
+
+fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    let rest = input.strip_prefix(&[tag])?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        if bytes.is_empty() || bytes.len() > 4 || bytes[0] == 0 {
+            return None;
+        }
+        let length = bytes.iter().fold(0usize, |sum, b| sum << 8 | usize::from(*b));
+        if length < 0x80 {
+            return None;
+        }
+        (length, rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    *input = rest;
+    Some(content)
+}
+
+/// The content of the one SEQUENCE that fills the input.
+pub(super) fn read_sequence(mut input: &[u8]) -> Option<&[u8]> {
+    let body = take(&mut input, SEQUENCE)?;
+    input.is_empty().then_some(body)
+}
+
+/// Reads an INTEGER that fits `out`, filled with leading zeros.
+pub(super) fn take_integer(input: &mut &[u8], out: &mut [u8]) -> Option<()> {
+    let content = take(input, INTEGER)?;
+    let number = match content {
+        [] => return None,
+        [0] => &[],
+        [0, rest @ ..] if rest[0] & 0x80 != 0 => rest,
+        [first, ..] if *first == 0 || first & 0x80 != 0 => return None,
+        _ => content,
+    };
+    let start = out.len().checked_sub(number.len())?;
+    out[..start].fill(0);
+    out[start..].copy_from_slice(number);
+    Some(())
+}
+
+pub(super) fn take_octets<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    take(input, OCTET_STRING)
+}

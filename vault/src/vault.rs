@@ -1,0 +1,190 @@
+//! The vault itself: sealed or unsealed, handing out key handles whose bytes stay inside. For every crate of the bus.
+use crate::{
+    error::VaultError,
+    key::{KeyInfo, KeyRef},
+    provider::{Provider, pure::PureProvider},
+    storage::KeyStorage,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+mod admin;
+mod handle;
+mod loaded;
+mod root;
+
+pub use handle::KeyHandle;
+pub use root::RootSecret;
+
+use loaded::{KeySet, KeySlot};
+use root::Hierarchy;
+
+/// Whether keys can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultState {
+    Uninitialised,
+    Sealed,
+    Unsealed,
+}
+
+/// The vault. A cheap handle: clones share one state.
+#[derive(Clone)]
+pub struct Vault(Arc<Shared>);
+
+pub(crate) struct Shared {
+    storage: Arc<dyn KeyStorage>,
+    provider: Arc<dyn Provider>,
+    unsealed: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Present while unsealed.
+    hierarchy: Option<Hierarchy>,
+    /// One slot per name ever asked for, so that handles taken early find keys that come later. At most
+    /// [`MAX_SLOTS`].
+    slots: BTreeMap<String, Arc<KeySlot>>,
+}
+
+/// More key names than any bus has; bounds what unchecked names could make the vault remember.
+const MAX_SLOTS: usize = 100_000;
+
+impl Vault {
+    /// Opens the vault on its storage, with the default provider. It is sealed until [`Vault::unseal`].
+    pub fn open(storage: Arc<dyn KeyStorage>) -> Self {
+        Self::open_with(storage, Arc::new(PureProvider))
+    }
+
+    /// As [`Vault::open`], with a given cryptographic implementation.
+    pub fn open_with(storage: Arc<dyn KeyStorage>, provider: Arc<dyn Provider>) -> Self {
+        let (unsealed, inner) = (AtomicBool::new(false), Mutex::default());
+        Self(Arc::new(Shared { storage, provider, unsealed, inner }))
+    }
+
+    /// A new, unsealed vault in memory under a random root. For tests and mock partners.
+    pub fn in_memory() -> Result<Self, VaultError> {
+        let vault = Self::open(Arc::<crate::storage::MemoryStorage>::default());
+        let mut root = zeroize::Zeroizing::new(vec![0; 32]);
+        vault.provider().random(&mut root)?;
+        vault.init(&RootSecret::KeyFile(root))?;
+        Ok(vault)
+    }
+
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        &self.0.provider
+    }
+
+    pub fn state(&self) -> Result<VaultState, VaultError> {
+        if self.0.unsealed.load(Ordering::Acquire) {
+            return Ok(VaultState::Unsealed);
+        }
+        Ok(if self.0.storage.header()?.is_some() { VaultState::Sealed } else { VaultState::Uninitialised })
+    }
+
+    /// Creates the key hierarchy under a root secret and leaves the vault unsealed.
+    pub fn init(&self, root: &RootSecret) -> Result<(), VaultError> {
+        let mut inner = self.0.inner.lock();
+        if self.0.storage.header()?.is_some() {
+            return Err(VaultError::AlreadyInitialised);
+        }
+        let (header, hierarchy) = Hierarchy::create(&*self.0.provider, root)?;
+        self.0.storage.put_header(None, &header)?;
+        inner.hierarchy = Some(hierarchy);
+        self.0.unsealed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Opens the hierarchy and loads every key. A record that does not carry this vault's seal stops the whole unsealing.
+    pub fn unseal(&self, root: &RootSecret) -> Result<(), VaultError> {
+        let mut inner = self.0.inner.lock();
+        let header = self.0.storage.header()?.ok_or(VaultError::Uninitialised)?;
+        let hierarchy = Hierarchy::open(&*self.0.provider, &header, root)?;
+        self.load(&mut inner, &hierarchy)?;
+        inner.hierarchy = Some(hierarchy);
+        self.0.unsealed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Forgets every key and the hierarchy; handles stay valid and work again after the next unsealing.
+    pub fn seal(&self) {
+        let mut inner = self.0.inner.lock();
+        self.0.unsealed.store(false, Ordering::Release);
+        inner.hierarchy = None;
+        inner.slots.values().for_each(|slot| slot.replace(None));
+    }
+
+    /// Reads all keys again, after another process or node changed them.
+    pub fn reload(&self) -> Result<(), VaultError> {
+        let mut inner = self.0.inner.lock();
+        let hierarchy = inner.hierarchy.take().ok_or(VaultError::Sealed)?;
+        let loaded = self.load(&mut inner, &hierarchy);
+        inner.hierarchy = Some(hierarchy);
+        loaded
+    }
+
+    /// A handle to a key, which may be generated, imported or unsealed later; looking a key up costs no parsing and no lock.
+    pub fn key(&self, key: &KeyRef) -> KeyHandle {
+        let slot = self.0.inner.lock().slot(key.name());
+        KeyHandle::new(self.0.clone(), slot, key.clone())
+    }
+
+    /// Whether a usable key of that name (and version, where given) is here. False while sealed.
+    pub fn exists(&self, key: &KeyRef) -> bool {
+        self.key(key).info().is_ok()
+    }
+
+    /// Every version of every key, by name and version. Refused while sealed, for the records are not yet verified.
+    pub fn list(&self) -> Result<Vec<KeyInfo>, VaultError> {
+        let inner = self.0.inner.lock();
+        if inner.hierarchy.is_none() {
+            return Err(VaultError::Sealed);
+        }
+        Ok(inner.slots.values().filter_map(|slot| slot.load()).flat_map(|set| set.infos()).collect())
+    }
+
+    fn load(&self, inner: &mut Inner, hierarchy: &Hierarchy) -> Result<(), VaultError> {
+        let mut sets: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for stored in self.0.storage.keys()? {
+            let key = hierarchy.load(&*self.0.provider, &stored)?;
+            sets.entry(stored.name).or_default().push(Arc::new(key));
+        }
+        for (name, slot) in &inner.slots {
+            if !sets.contains_key(name) {
+                slot.replace(None);
+            }
+        }
+        for (name, versions) in sets {
+            inner.slot(&name).replace(Some(Arc::new(KeySet::new(versions))));
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn slot(&mut self, name: &str) -> Arc<KeySlot> {
+        if let Some(slot) = self.slots.get(name) {
+            return slot.clone();
+        }
+        let slot = Arc::<KeySlot>::default();
+        if self.slots.len() < MAX_SLOTS {
+            self.slots.insert(name.to_owned(), slot.clone());
+        }
+        slot
+    }
+}
+
+/// Compares secrets without telling by time where they differ; the lengths are not secret.
+pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    use sm2::elliptic_curve::subtle::ConstantTimeEq;
+    a.ct_eq(b).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Making, bringing in and showing keys. For the command line, the admin API and the demo.
+use super::{
+    Inner, Vault,
+    loaded::{KeySet, LoadedKey},
+};
+use crate::{
+    error::VaultError,
+    key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
+    storage::{KeyChange, StorageError, StoredKey},
+};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use zeroize::Zeroizing;
+
+impl Vault {
+    /// Generates the first version of a key: an SM2 pair, 16 bytes (SM4, secret) or 32 bytes (HMAC).
+    pub fn generate(&self, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
+        let material = self.fresh_material(kind)?;
+        self.import(key, kind, purpose, &material)
+    }
+
+    /// Brings in the first version of a key: a 32-byte SM2 scalar, 16 bytes for SM4, 1 to 1024 for the others.
+    pub fn import(
+        &self,
+        key: &KeyRef,
+        kind: KeyKind,
+        purpose: Purpose,
+        material: &[u8],
+    ) -> Result<KeyInfo, VaultError> {
+        let public = self.public_of(kind, material)?;
+        self.add_first(key, kind, purpose, public, Some(material))
+    }
+
+    /// Brings in a partner's public SM2 key, x ‖ y with or without a leading 04.
+    pub fn import_public(
+        &self,
+        key: &KeyRef,
+        purpose: Purpose,
+        public: &[u8],
+    ) -> Result<KeyInfo, VaultError> {
+        let point = match public {
+            [4, rest @ ..] if rest.len() == 64 => rest,
+            other => other,
+        };
+        let point: [u8; 64] = point.try_into().map_err(|_| {
+            VaultError::invalid("an SM2 public key is x ‖ y: 64 bytes, or 65 with a leading 04")
+        })?;
+        self.provider().sm2_public(&point)?;
+        self.add_first(key, KeyKind::Sm2, purpose, Some(point), None)
+    }
+
+    /// The public half of an SM2 key, 04 ‖ x ‖ y.
+    pub fn export_public(&self, key: &KeyRef) -> Result<[u8; 65], VaultError> {
+        self.key(key).public()
+    }
+
+    pub(super) fn fresh_material(&self, kind: KeyKind) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let mut bytes = match kind {
+            KeyKind::Sm2 => return Ok(Zeroizing::new(self.provider().sm2_generate()?.to_vec())),
+            KeyKind::Sm4 | KeyKind::Secret => Zeroizing::new(vec![0; 16]),
+            KeyKind::Hmac => Zeroizing::new(vec![0; 32]),
+        };
+        self.provider().random(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Checks the material's length and gives the public half of an SM2 key.
+    pub(super) fn public_of(&self, kind: KeyKind, material: &[u8]) -> Result<Option<[u8; 64]>, VaultError> {
+        match kind {
+            KeyKind::Sm2 => {
+                let scalar = Zeroizing::new(
+                    material.try_into().map_err(|_| VaultError::invalid("an SM2 secret key has 32 bytes"))?,
+                );
+                Ok(Some(self.provider().sm2_secret(&scalar)?.point()))
+            }
+            KeyKind::Sm4 if material.len() == 16 => Ok(None),
+            KeyKind::Sm4 => Err(VaultError::invalid("an SM4 key has 16 bytes")),
+            KeyKind::Hmac | KeyKind::Secret if (1..=1024).contains(&material.len()) => Ok(None),
+            KeyKind::Hmac | KeyKind::Secret => {
+                Err(VaultError::invalid("an HMAC key or secret has 1 to 1024 bytes"))
+            }
+        }
+    }
+
+    fn add_first(
+        &self,
+        key: &KeyRef,
+        kind: KeyKind,
+        purpose: Purpose,
+        public: Option<[u8; 64]>,
+        material: Option<&[u8]>,
+    ) -> Result<KeyInfo, VaultError> {
+        if !kind.allows(purpose) {
+            return Err(VaultError::invalid(format!("a key of kind {kind:?} cannot be for {purpose}")));
+        }
+        if key.version().is_some() {
+            return Err(VaultError::invalid("a new key is named without a version"));
+        }
+        let mut inner = self.0.inner.lock();
+        let exists = || VaultError::KeyExists { key: key.to_string() };
+        if inner.slot(key.name()).load().is_some() {
+            return Err(exists());
+        }
+        let mut record = StoredKey {
+            name: key.name().to_owned(),
+            version: 1,
+            kind,
+            purpose,
+            state: KeyState::Active,
+            created: now(),
+            expires: None,
+            public: public.map(hex::encode),
+            sealed: None,
+            mac: String::new(),
+        };
+        let loaded = self.seal_and_load(&inner, &mut record, material)?;
+        match self.0.storage.apply(&[KeyChange::Insert(record)]) {
+            Err(StorageError::Conflict) => return Err(exists()),
+            other => other?,
+        }
+        let info = loaded.info.clone();
+        inner.slot(key.name()).replace(Some(Arc::new(KeySet::new(vec![Arc::new(loaded)]))));
+        Ok(info)
+    }
+
+    pub(super) fn seal_and_load(
+        &self,
+        inner: &Inner,
+        record: &mut StoredKey,
+        material: Option<&[u8]>,
+    ) -> Result<LoadedKey, VaultError> {
+        let hierarchy = inner.hierarchy.as_ref().ok_or(VaultError::Sealed)?;
+        hierarchy.seal_record(&**self.provider(), record, material)?;
+        hierarchy.load(&**self.provider(), record)
+    }
+}
+
+/// Unix seconds.
+pub(super) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}

@@ -1,0 +1,119 @@
+//! Keys in use: unsealed material in memory, wiped when dropped, reached through slots that can be swapped. For the vault.
+use crate::{
+    error::VaultError,
+    key::{KeyInfo, KeyState},
+    provider::{DEFAULT_SM2_ID, Provider, Sm2Public, Sm2Secret, sm2_z},
+};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What one key name currently stands for; empty while sealed or unknown.
+#[derive(Default)]
+pub(super) struct KeySlot(ArcSwapOption<KeySet>);
+
+impl KeySlot {
+    pub(super) fn load(&self) -> Option<Arc<KeySet>> {
+        self.0.load_full()
+    }
+
+    pub(super) fn replace(&self, set: Option<Arc<KeySet>>) {
+        self.0.store(set);
+    }
+}
+
+/// All versions of one key, the ones in use first: active, then retiring and pending, newest first.
+pub(super) struct KeySet(Vec<Arc<LoadedKey>>);
+
+impl KeySet {
+    pub(super) fn new(mut versions: Vec<Arc<LoadedKey>>) -> Self {
+        let rank = |state| match state {
+            KeyState::Active => 0,
+            KeyState::Retiring => 1,
+            KeyState::Pending => 2,
+            KeyState::Retired => 3,
+            KeyState::Destroyed => 4,
+        };
+        versions.sort_by_key(|key| (rank(key.info.state), std::cmp::Reverse(key.info.version)));
+        Self(versions)
+    }
+
+    pub(super) fn infos(&self) -> Vec<KeyInfo> {
+        let mut infos: Vec<_> = self.0.iter().map(|key| key.info.clone()).collect();
+        infos.sort_by_key(|info| info.version);
+        infos
+    }
+
+    pub(super) fn versions(&self) -> &[Arc<LoadedKey>] {
+        &self.0
+    }
+
+    pub(super) fn version(&self, version: u32) -> Option<&Arc<LoadedKey>> {
+        self.0.iter().find(|key| key.info.version == version && key.info.state != KeyState::Destroyed)
+    }
+
+    /// The version that produces.
+    pub(super) fn active(&self) -> Option<&Arc<LoadedKey>> {
+        self.0.first().filter(|key| key.info.state == KeyState::Active)
+    }
+
+    /// The versions that accept, most likely first.
+    pub(super) fn accepting(&self) -> impl Iterator<Item = &Arc<LoadedKey>> {
+        self.0
+            .iter()
+            .filter(|key| matches!(key.info.state, KeyState::Active | KeyState::Retiring | KeyState::Pending))
+    }
+}
+
+/// One version of one key, ready for use. No `Debug`, no `Clone`.
+pub(super) struct LoadedKey {
+    pub(super) info: KeyInfo,
+    pub(super) material: Material,
+}
+
+pub(super) enum Material {
+    Sm2(Box<Sm2Pair>),
+    Bytes(Zeroizing<Vec<u8>>),
+    Destroyed,
+}
+
+pub(super) struct Sm2Pair {
+    pub(super) public: Arc<dyn Sm2Public>,
+    pub(super) secret: Option<Arc<dyn Sm2Secret>>,
+    default_z: [u8; 32],
+    /// The last other identifier and its Z; a partner has one.
+    other_z: ArcSwapOption<(Zeroizing<Vec<u8>>, [u8; 32])>,
+}
+
+impl Sm2Pair {
+    pub(super) fn new(
+        provider: &dyn Provider,
+        public: Arc<dyn Sm2Public>,
+        secret: Option<Arc<dyn Sm2Secret>>,
+    ) -> Result<Self, VaultError> {
+        let default_z = sm2_z(provider, &public.point(), DEFAULT_SM2_ID)?;
+        Ok(Self { public, secret, default_z, other_z: ArcSwapOption::empty() })
+    }
+
+    /// The digest e = SM3(Z ‖ message) of GB/T 32918.2.
+    pub(super) fn digest(
+        &self,
+        provider: &dyn Provider,
+        id: &[u8],
+        message: &[u8],
+    ) -> Result<[u8; 32], VaultError> {
+        Ok(provider.sm3(&[&self.z(provider, id)?, message]))
+    }
+
+    fn z(&self, provider: &dyn Provider, id: &[u8]) -> Result<[u8; 32], VaultError> {
+        if id == DEFAULT_SM2_ID {
+            return Ok(self.default_z);
+        }
+        if let Some(cached) = self.other_z.load().as_ref().filter(|cached| *cached.0 == id) {
+            return Ok(cached.1);
+        }
+        let z = sm2_z(provider, &self.public.point(), id)?;
+        self.other_z.store(Some(Arc::new((Zeroizing::new(id.to_vec()), z))));
+        Ok(z)
+    }
+}
