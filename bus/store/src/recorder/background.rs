@@ -1,0 +1,99 @@
+//! The sync thread: forces the log to the disk, writes what nobody waits for, and probes a disk that failed.
+use std::{
+    sync::atomic::Ordering::{Relaxed, SeqCst},
+    time::{Duration, Instant},
+};
+
+use qiao_core::{Clock, Recorded, SystemClock};
+
+use super::{
+    State, SyncPolicy,
+    counters::add,
+    wake::{HURRY, STOP, WORK},
+};
+
+/// While there is work: how long a record may lie without anybody writing it.
+const TICK: Duration = Duration::from_millis(50);
+/// How often a failing disk is tried.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// Longest rest; a safety net, since whoever makes work raises it.
+const REST: Duration = Duration::from_secs(60);
+
+pub fn run(state: &State) {
+    let each = state.config.sync == SyncPolicy::Each;
+    let mut sync_at = None::<Instant>;
+    let mut probe_at = Instant::now();
+    loop {
+        let failing = state.write_failing.load(Relaxed);
+        let limit = match sync_at {
+            Some(at) => TICK.min(at.saturating_duration_since(Instant::now())),
+            None if failing => PROBE_EVERY,
+            None => REST,
+        };
+        let seen = state.sync_wake.wait(STOP | WORK | HURRY, limit);
+        let now = Instant::now();
+        if seen & WORK != 0 && sync_at.is_none() {
+            sync_at = Some(now + state.config.sync_every);
+        }
+        let due = sync_at.is_some_and(|at| now >= at);
+        if due || seen & (STOP | HURRY) != 0 || (each && seen & WORK != 0) {
+            // Lowered first: what is handed in from here on raises it again.
+            state.active.store(false, SeqCst);
+            let synced = if each { commit_synced(state) } else { commit_then_sync(state) };
+            sync_at = (!synced).then(|| now + state.config.sync_every);
+        } else if seen == 0 && !each {
+            state.commit_waiting();
+        }
+        if state.write_failing.load(Relaxed) && now >= probe_at {
+            probe_at = now + PROBE_EVERY;
+            if state.probe().is_ok() {
+                state.write_works();
+            }
+        }
+        if seen & STOP != 0 {
+            break;
+        }
+    }
+    // Only now is the end of the log final.
+    state.ship_wake.raise(STOP);
+}
+
+fn commit_then_sync(state: &State) -> bool {
+    state.commit_waiting();
+    sync(state)
+}
+
+/// Tells the batch only once it is on the disk.
+fn commit_synced(state: &State) -> bool {
+    let written = state.write_pending(state.writer.lock());
+    let synced = sync(state);
+    if let Some((batch, outcome)) = written {
+        batch.finish(if synced { outcome } else { Recorded::Lost });
+    }
+    synced
+}
+
+fn sync(state: &State) -> bool {
+    let unsynced = state.writer.lock().take_unsynced();
+    if unsynced.is_empty() {
+        return true;
+    }
+    match unsynced.sync() {
+        Ok(()) => {
+            add(&state.counters.syncs, 1);
+            state.counters.last_sync_us.store(SystemClock.now_us(), Relaxed);
+            if state.sync_failing.swap(false, SeqCst) {
+                tracing::info!("the call log can be synced again");
+            }
+            true
+        }
+        Err(error) => {
+            state.writer.lock().sync_failed(unsynced);
+            add(&state.counters.sync_errors, 1);
+            if !state.sync_failing.swap(true, SeqCst) {
+                tracing::error!(%error, "the call log cannot be synced; a power cut now may lose records");
+            }
+            false
+        }
+    }
+}

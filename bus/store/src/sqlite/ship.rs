@@ -1,0 +1,131 @@
+//! Ships the log into SQLite: records and position in one transaction, so each record enters the index exactly once.
+use std::path::PathBuf;
+
+use qiao_core::StoreError;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{fault, schema};
+use crate::{
+    LogId, Position, ShipReport, ShipTarget,
+    codec::{self, Summary},
+};
+
+const INSERT: &str =
+    "INSERT INTO calls (id, started_us, interface, caller, outcome, status, fault, duration_us, record)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+
+const MOVE: &str = "INSERT INTO log_positions (log, segment, byte) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET segment = excluded.segment, byte = excluded.byte";
+
+/// The shipping thread's connection. Made anew after an error.
+pub struct Target {
+    place: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl Target {
+    pub fn new(place: PathBuf) -> Self {
+        Self { place, connection: None }
+    }
+
+    fn with<T>(&mut self, job: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let connection = match self.connection.as_mut() {
+            Some(connection) => connection,
+            None => {
+                // Also makes the file again, should it have been taken away.
+                schema::prepare(&self.place)?;
+                self.connection.insert(schema::connect_writer(&self.place).map_err(fault(&self.place))?)
+            }
+        };
+        let done = job(connection);
+        if done.is_err() {
+            self.connection = None;
+        }
+        done.map_err(fault(&self.place))
+    }
+}
+
+impl ShipTarget for Target {
+    fn position(&mut self, log: LogId) -> Result<Position, StoreError> {
+        self.with(|connection| position(connection, log))
+    }
+
+    fn ship(
+        &mut self,
+        log: LogId,
+        payloads: &[&[u8]],
+        next: Position,
+        durable: bool,
+    ) -> Result<ShipReport, StoreError> {
+        self.with(|connection| {
+            // NORMAL syncs at checkpoints only. Before the log goes, this commit syncs the WAL, with all before it.
+            connection.pragma_update(None, "synchronous", if durable { "full" } else { "normal" })?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let unreadable = insert(&transaction, payloads)?;
+            let (segment, byte) = (signed(next.segment), signed(next.offset));
+            transaction.prepare_cached(MOVE)?.execute(params![log.0, segment, byte])?;
+            transaction.commit()?;
+            Ok(ShipReport { unreadable })
+        })
+    }
+}
+
+/// How far a log was shipped.
+pub fn position(connection: &Connection, log: LogId) -> rusqlite::Result<Position> {
+    let mut find = connection.prepare_cached("SELECT segment, byte FROM log_positions WHERE log = ?1")?;
+    let found = find.query_row([log.0], |row| {
+        let (segment, offset) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        Ok(Position { segment, offset })
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// Inserts without a log behind it: durable on return.
+pub fn insert_all(connection: &mut Connection, payloads: &[&[u8]]) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "full")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    insert(&transaction, payloads)?;
+    transaction.commit()
+}
+
+/// Inserts what is new and counts it; returns how many could not be read.
+fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]]) -> rusqlite::Result<u64> {
+    let mut insert = transaction.prepare_cached(INSERT)?;
+    let (mut new, mut unreadable) = (0_usize, 0);
+    for payload in payloads {
+        match codec::summary(payload) {
+            Ok(head) => new += insert.execute(values(&head, payload))?,
+            Err(error) => {
+                tracing::error!(%error, "a record of the log cannot be read; its segment is set aside");
+                unreadable += 1;
+            }
+        }
+    }
+    if new > 0 {
+        let mut count =
+            transaction.prepare_cached("UPDATE totals SET value = value + ?1 WHERE name = 'calls'")?;
+        count.execute([signed(new as u64)])?;
+    }
+    Ok(unreadable)
+}
+
+fn values<'a>(head: &Summary<'a>, payload: &'a [u8]) -> impl rusqlite::Params + use<'a> {
+    let outcome = codec::outcome_number(head.outcome);
+    let duration_us = signed(head.duration_us);
+    (
+        *head.id.as_bytes(),
+        head.started_us,
+        head.interface,
+        head.caller,
+        outcome,
+        head.status,
+        head.fault,
+        duration_us,
+        payload,
+    )
+}
+
+/// SQLite's integers are signed; nothing here comes near the bound.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
