@@ -1,0 +1,29 @@
+# Qiao's commands. `make demo` and `make test` do all of their own set-up on a fresh Debian machine.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help demo test bench lint schema setup clean-demo
+
+help: ## Lists the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Installs what building and testing need (Debian packages, as root or through sudo)
+	@bash scripts/setup.sh
+
+demo: setup ## Runs the whole product: bus, mock partners, a trickle of calls. Ctrl-C ends it
+	@cargo build --release --locked -p qiao
+	@exec target/release/qiao demo
+
+test: setup lint ## Formatting, lints and every test
+	@cargo nextest run --workspace --locked
+
+lint: ## Formatting and clippy, warnings refused
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+
+schema: ## Writes docs/schema from the definition types
+	@cargo run --locked -p qiao-engine --example write_schema
+
+bench: setup ## Benchmarks against peers; writes docs/benchmarks.md
+	@bash scripts/bench.sh

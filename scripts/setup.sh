@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs what Qiao's commands need on a Debian machine: a C compiler, make, perl, Node >= 20, cargo-nextest. Does nothing when all is there.
+set -euo pipefail
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else
+    echo "setup: '$*' needs root: run it as root, or install sudo" >&2
+    exit 1
+  fi
+}
+
+missing=()
+want() { command -v "$1" >/dev/null || missing+=("$2"); }
+want cc build-essential
+want make make
+want perl perl
+want curl curl
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "setup: please install: ${missing[*]} (apt-get is not here to do it)" >&2
+    exit 1
+  fi
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+if ! command -v cargo >/dev/null; then
+  echo "setup: Rust 1.95 or later is needed (rustup.rs, or your distribution's package)" >&2
+  exit 1
+fi
+
+if ! cargo nextest --version >/dev/null 2>&1; then
+  echo "setup: installing cargo-nextest (once, a few minutes)"
+  cargo install --locked cargo-nextest
+fi
