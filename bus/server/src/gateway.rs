@@ -2,7 +2,7 @@
 //! unambiguously and bounded before a [`Handler`] sees it; every wait for a caller has a deadline.
 //!
 //! A caller that hangs up before its answer drops the handler's future; one that hangs up during the answer is reported through
-//! [`OnEnd::abandon`].
+//! [`OnEnd::abandon`]. A caller that closes only its sending side counts as one that hung up: the two look alike.
 use std::{
     net::SocketAddr,
     sync::{
@@ -26,7 +26,7 @@ mod refusal;
 mod response;
 mod service;
 mod tls;
-pub mod trace_context;
+mod trace_context;
 
 pub use body::{BodyError, GatewayBody};
 pub use limits::GatewayLimits;
@@ -70,8 +70,8 @@ pub struct Gateway<H> {
 }
 
 impl<H: Handler> Gateway<H> {
-    pub fn new(handler: Arc<H>, limits: GatewayLimits) -> Self {
-        Self { handler, limits: Arc::new(limits), stats: Arc::default(), tls: None }
+    pub fn new(handler: Arc<H>, limits: Arc<GatewayLimits>) -> Self {
+        Self { handler, limits, stats: Arc::default(), tls: None }
     }
 
     /// Speaks TLS only.
@@ -97,6 +97,7 @@ pub struct GatewayStats {
     pub(crate) tls_failures: AtomicU64,
     pub(crate) stalled: AtomicU64,
     pub(crate) forced: AtomicU64,
+    pub(crate) panics: AtomicU64,
     pub(crate) refused: [AtomicU64; Refusal::ALL.len()],
 }
 
@@ -110,6 +111,7 @@ impl Default for GatewayStats {
             tls_failures: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             forced: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
             refused: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
         }
     }
@@ -122,7 +124,7 @@ impl GatewayStats {
     }
 
     /// Connections open now.
-    pub fn open(&self) -> u64 {
+    pub fn connections(&self) -> u64 {
         self.open.load(Relaxed)
     }
 
@@ -144,6 +146,11 @@ impl GatewayStats {
     /// Connections dropped because their caller took nothing.
     pub fn stalled(&self) -> u64 {
         self.stalled.load(Relaxed)
+    }
+
+    /// Handlers that panicked; their callers got QIAO-9001.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
     }
 
     /// Requests refused for this reason.

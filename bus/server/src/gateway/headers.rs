@@ -1,6 +1,8 @@
 //! Header fields that stop at the bus: its own reserved names in any spelling, and those that concern one connection only.
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+pub use super::trace_context::TraceParent;
+
 /// Reserved names, whatever their case and with `_` for `-`. A name that ends in `-` stands for all that begin with it.
 /// Stripped from every request and from every partner's answer; only the bus itself sets them.
 pub const RESERVED: &[&str] = &["x-qiao-", "x-mocked", "x-mock-miss", "x-mock-fault"];
@@ -57,6 +59,9 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "trailer"
             | "transfer-encoding"
             | "upgrade"
+            // Servers behind us may take `_` for `-`: framing is not to be had by that door.
+            | "content_length"
+            | "transfer_encoding"
     )
 }
 
@@ -165,6 +170,8 @@ mod tests {
             ("te", "trailers"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
             ("content-type", "text/xml"),
         ]);
         strip_request(&mut headers);

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -63,8 +62,7 @@ impl<H: Handler> Gateway<H> {
             context,
         };
         acceptance.run(&listener, &drain).await;
-        acceptance.take_backlog(&listener);
-        drop(listener);
+        acceptance.take_backlog(listener);
         acceptance.finish(&force).await
     }
 }
@@ -117,12 +115,18 @@ impl<H: Handler> Acceptance<H> {
     }
 
     /// Connections the kernel has completed already would be reset with the listener: they are served first.
-    fn take_backlog(&self, listener: &TcpListener) {
+    fn take_backlog(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            match listener.accept().now_or_never() {
-                Some(Ok((stream, address))) => self.start(stream, address, slot),
-                Some(Err(error)) if concerns_one_connection(&error) => {}
-                _ => return,
+            // Non-blocking, as it was made.
+            let accepted = listener.accept().and_then(|(stream, address)| {
+                stream.set_nonblocking(true)?;
+                Ok((TcpStream::from_std(stream)?, address))
+            });
+            match accepted {
+                Ok((stream, address)) => self.start(stream, address, slot),
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => return,
             }
         }
     }

@@ -79,15 +79,17 @@ impl Refusal {
 
     /// The plain answer: a JSON fault with code, text and reason.
     pub fn response(self) -> Response<ResponseBody> {
-        let fault = self.fault();
-        let body =
-            serde_json::json!({ "code": fault.to_string(), "text": fault.text, "reason": self.reason() });
-        let mut response = Response::new(ResponseBody::full(body.to_string()));
-        *response.status_mut() = self.status();
-        let json = http::HeaderValue::from_static("application/json; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response
+        fault_response(self.fault(), self.status(), self.reason())
     }
+}
+
+pub(crate) fn fault_response(fault: &FaultCode, status: StatusCode, reason: &str) -> Response<ResponseBody> {
+    let body = serde_json::json!({ "code": fault.to_string(), "text": fault.text, "reason": reason });
+    let mut response = Response::new(ResponseBody::full(body.to_string()));
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 #[cfg(test)]

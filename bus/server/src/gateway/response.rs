@@ -73,6 +73,14 @@ impl ResponseBody {
         self
     }
 
+    /// The length of a whole body, in bytes; 0 for a stream.
+    pub fn whole_len(&self) -> u64 {
+        match &self.source {
+            Source::Full(bytes) => bytes.len() as u64,
+            Source::Stream(_) => 0,
+        }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         matches!(self.source, Source::Full(_))
     }

@@ -1,5 +1,6 @@
 //! From hyper's request to the handler's and back: refusals answered, reserved fields taken out, limits put on, ends tracked.
 use std::{
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context as TaskContext, Poll},
@@ -7,19 +8,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use qiao_core::connector::StreamError;
+use qiao_core::{connector::StreamError, fault_codes};
 
 use super::{
-    Handler, Peer,
+    GatewayStats, Handler, Peer,
     body::GatewayBody,
     connection::Context,
     flow::{Flow, Ticket, Verdict},
     headers::{self, MockFault},
     limits::GatewayLimits,
-    refusal::Refusal,
+    refusal::{self, Refusal},
     response::ResponseBody,
 };
 
@@ -47,7 +49,11 @@ pub(crate) async fn answer<H: Handler>(
             (context.handler.refuse(refusal, &peer), true)
         }
         Verdict::Handle => {
-            (context.handler.handle(prepare(request, &context.limits), peer.clone()).await, false)
+            let request = prepare(request, &context.limits);
+            // A defect in one call must not take its connection's other calls with it.
+            let handled =
+                AssertUnwindSafe(context.handler.handle(request, peer.clone())).catch_unwind().await;
+            (handled.unwrap_or_else(|_panic| after_panic(&context.stats)), false)
         }
     };
     headers::strip_hop_by_hop(response.headers_mut());
@@ -60,6 +66,15 @@ pub(crate) async fn answer<H: Handler>(
         response.body_mut().finish_unsent().await;
     }
     response.map(|body| TrackedBody::new(body, ticket))
+}
+
+fn after_panic(stats: &GatewayStats) -> Response<ResponseBody> {
+    stats.panics.fetch_add(1, Relaxed);
+    refusal::fault_response(
+        &fault_codes::INTERNAL,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the handler ended unexpectedly",
+    )
 }
 
 fn is_bodiless(status: StatusCode) -> bool {

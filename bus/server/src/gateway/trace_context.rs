@@ -43,7 +43,7 @@ impl TraceParent {
     }
 
     /// A new trace whose id is the call's.
-    pub fn root(call: &CallId) -> Self {
+    pub fn of_call(call: CallId) -> Self {
         Self { trace: *call.as_bytes(), parent: new_parent(), sampled: true }
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_ne!(child, parent);
         assert!(TraceParent::parse(child.to_string().as_bytes()).is_some());
         let call = CallId::generate();
-        assert_eq!(TraceParent::root(&call).trace_id(), call.to_string());
+        assert_eq!(TraceParent::of_call(call).trace_id(), call.to_string());
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Handler for Echo {
         match parts.uri.path() {
             "/never" => std::future::pending().await,
             "/slow" => tokio::time::sleep(Duration::from_secs(200)).await,
+            "/panic" => panic!("a defect"),
             "/large" => {
                 return Response::new(
                     ResponseBody::full(vec![b'x'; 4 << 20]).on_end(Tell(Arc::clone(&self.ends))),
@@ -289,6 +290,18 @@ async fn forcing_cuts_off_what_is_still_under_way() {
     assert!(!it.task.is_finished());
     it.context.stage.force();
     assert_eq!(it.task.await.expect("no panic"), End::Forced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_is_answered_for_and_the_connection_goes_on() {
+    let mut it = connect(GatewayLimits::default(), 4096);
+    it.send("GET /panic HTTP/1.1\r\nHost: bus\r\n\r\n").await;
+    let head = it.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+    assert!(it.until("}").await.contains("QIAO-9001"));
+    it.send(GET).await;
+    it.until("/a 0").await;
+    assert_eq!(it.context.stats.panics(), 1);
 }
 
 /// Requests, whole and damaged, as a caller might pipeline them.

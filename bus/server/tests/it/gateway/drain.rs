@@ -2,7 +2,7 @@
 use qiao::gateway::{Drained, GatewayLimits};
 use tokio::net::TcpStream;
 
-use super::support::{GET, start};
+use super::support::{Client, GET, start};
 
 #[tokio::test]
 async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
@@ -22,6 +22,26 @@ async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
     assert!(answer.head.contains("connection: close"), "{}", answer.head);
     assert!(busy.closed().await);
     assert_eq!(gateway.done.await.expect("no panic"), Drained { finished: 2, forced: 0 });
+}
+
+#[tokio::test]
+async fn connections_still_in_the_backlog_are_served_when_the_drain_begins() {
+    let gateway = start(GatewayLimits::default());
+    // Nothing yields in between, so that none of these is accepted before the drain.
+    let mut waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(gateway.address).expect("the kernel takes it");
+            std::io::Write::write_all(&mut stream, GET).expect("sent");
+            stream.set_nonblocking(true).expect("set");
+            Client::new(TcpStream::from_std(stream).expect("a socket"))
+        })
+        .collect();
+    gateway.drain.cancel();
+    for client in &mut waiting {
+        let answer = client.response().await.expect("not reset");
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    }
+    assert_eq!(gateway.done.await.expect("no panic").forced, 0);
 }
 
 #[tokio::test]

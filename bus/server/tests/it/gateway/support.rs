@@ -80,7 +80,7 @@ pub fn start_with(limits: GatewayLimits, tls: Option<Tls>) -> Running {
     let echo = Arc::new(Echo { seen: AtomicUsize::new(0), gate: Semaphore::new(0) });
     let listener = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let mut gateway = Gateway::new(Arc::clone(&echo), limits);
+    let mut gateway = Gateway::new(Arc::clone(&echo), Arc::new(limits));
     if let Some(tls) = tls {
         gateway = gateway.with_tls(tls);
     }
