@@ -108,15 +108,28 @@ impl Source {
     /// Every place that does not fit, once each, in the order of the file.
     pub fn decode<T: DeserializeOwned + JsonSchema + 'static>(&self) -> Result<T, Vec<Mistake>> {
         let compiled = schema::compiled::<T>().map_err(|broken| vec![self.mistake("", broken)])?;
-        let mistakes = explain::explain(self, &compiled);
-        if !mistakes.is_empty() {
-            return Err(bounded(mistakes));
+        let misfits = explain::explain(&self.value, &compiled);
+        if !misfits.is_empty() {
+            return Err(bounded(misfits.into_iter().map(|misfit| self.of_misfit(misfit)).collect()));
         }
         serde_path_to_error::deserialize(&self.value).map_err(|error| {
             let path = error.path().to_string();
             let path = if path == "." { "" } else { &path };
             vec![self.mistake(path, error.inner().to_string())]
         })
+    }
+
+    fn of_misfit(&self, misfit: explain::Misfit) -> Mistake {
+        let find = if misfit.at_key { place::Node::key_position } else { place::Node::value_position };
+        let at = find(&self.root, &misfit.place);
+        Mistake {
+            file: self.file.clone(),
+            line: at.line,
+            column: at.column,
+            path: write_path(&misfit.place),
+            message: misfit.message,
+            remedy: misfit.remedy,
+        }
     }
 
     /// Line and column, both from 1, of the value at `path`; of its key where the value is a list or block; of the nearest
@@ -138,6 +151,17 @@ impl Source {
             remedy: None,
         }
     }
+}
+
+/// What in a value does not fit a JSON Schema, in the words of the reader: path, message and remedy of each.
+///
+/// # Errors
+/// The schema itself is no JSON Schema 2020-12.
+pub fn misfits(schema: &Value, value: &Value) -> Result<Vec<(String, String, Option<String>)>, String> {
+    let validator = jsonschema::draft202012::new(schema).map_err(|error| error.to_string())?;
+    let compiled = schema::Compiled { schema: schema.clone(), validator };
+    let misfits = explain::explain(value, &compiled).into_iter();
+    Ok(misfits.map(|misfit| (write_path(&misfit.place), misfit.message, misfit.remedy)).collect())
 }
 
 /// Sorted, and at most [`MAX_MISTAKES`] with a last one that tells how many more there are.

@@ -3,21 +3,30 @@ use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::{
-    Mistake, Source, did_you_mean, nearest,
-    place::{Segment, write_path},
+    did_you_mean, nearest,
+    place::Segment,
     schema::Compiled,
     wanted::{self, Wanted},
 };
 
-/// Everything in `source` that does not fit the schema, without what only follows from another mistake.
-pub(super) fn explain(source: &Source, compiled: &Compiled) -> Vec<Mistake> {
-    let explainer = Explainer { source, schema: &compiled.schema };
+/// One thing in a value that does not fit its schema.
+pub(super) struct Misfit {
+    pub place: Vec<Segment>,
+    /// Whether the key itself is wrong, and not its value.
+    pub at_key: bool,
+    pub message: String,
+    pub remedy: Option<String>,
+}
+
+/// Everything in `value` that does not fit the schema, without what only follows from another mistake.
+pub(super) fn explain(value: &Value, compiled: &Compiled) -> Vec<Misfit> {
+    let explainer = Explainer { value, schema: &compiled.schema };
     let mut findings = Vec::new();
-    for error in compiled.validator.iter_errors(&source.value) {
+    for error in compiled.validator.iter_errors(value) {
         explainer.findings(&error, &mut findings);
     }
     without_consequences(&mut findings);
-    findings.into_iter().map(|finding| explainer.mistake(finding)).collect()
+    findings.into_iter().map(misfit).collect()
 }
 
 /// What is wrong at one place.
@@ -37,7 +46,7 @@ struct Finding {
 }
 
 struct Explainer<'a> {
-    source: &'a Source,
+    value: &'a Value,
     schema: &'a Value,
 }
 
@@ -114,7 +123,7 @@ impl Explainer<'_> {
 
     /// The segments of a JSON pointer; the value tells keys of digits from positions.
     fn place(&self, pointer: &str) -> Vec<Segment> {
-        let mut value = Some(&self.source.value);
+        let mut value = Some(self.value);
         let mut place = Vec::new();
         for part in pointer.split('/').skip(1) {
             let part = part.replace("~1", "/").replace("~0", "~");
@@ -129,7 +138,7 @@ impl Explainer<'_> {
     }
 
     fn instance(&self, place: &[Segment]) -> &Value {
-        place.iter().fold(&self.source.value, |value, segment| match segment {
+        place.iter().fold(self.value, |value, segment| match segment {
             Segment::Key(key) => &value[key.as_str()],
             Segment::Index(index) => &value[*index],
         })
@@ -140,32 +149,22 @@ impl Explainer<'_> {
         let holder = pointer.rsplit_once('/').map_or("", |(holder, _)| holder);
         self.schema.pointer(holder).unwrap_or(&Value::Null)
     }
+}
 
-    fn mistake(&self, finding: Finding) -> Mistake {
-        let Finding { mut place, what, mut message, mut remedy } = finding;
-        let root = &self.source.root;
-        let at = match what {
-            What::Unknown { key, known } => {
-                remedy = did_you_mean(&key, known.iter().map(String::as_str));
-                message = "unknown key".to_owned();
-                place.push(Segment::Key(key));
-                root.key_position(&place)
-            }
-            What::Missing { key } => {
-                message = format!("`{key}` is missing");
-                root.value_position(&place)
-            }
-            What::Type | What::Value => root.value_position(&place),
-        };
-        Mistake {
-            file: self.source.file.clone(),
-            line: at.line,
-            column: at.column,
-            path: write_path(&place),
-            message,
-            remedy,
+fn misfit(finding: Finding) -> Misfit {
+    let Finding { mut place, what, mut message, mut remedy } = finding;
+    let mut at_key = false;
+    match what {
+        What::Unknown { key, known } => {
+            remedy = did_you_mean(&key, known.iter().map(String::as_str));
+            message = "unknown key".to_owned();
+            place.push(Segment::Key(key));
+            at_key = true;
         }
+        What::Missing { key } => message = format!("`{key}` is missing"),
+        What::Type | What::Value => {}
     }
+    Misfit { place, at_key, message, remedy }
 }
 
 /// How far a branch is from what was meant: keys unknown and missing weigh most (a misspelt key is both, and weighs little),
