@@ -155,8 +155,9 @@ impl SegmentRecorder {
                 "the log threads did not end in time; the process may end all the same, the log is written"
             );
         }
-        let unshipped_bytes = self.state.counters().unshipped_bytes;
-        CloseReport { shipped_all: unshipped_bytes == 0 && self.state.caught_up(), unshipped_bytes }
+        let shipped_all = self.state.caught_up();
+        let unshipped_bytes = if shipped_all { 0 } else { self.state.counters().unshipped_bytes };
+        CloseReport { shipped_all, unshipped_bytes }
     }
 }
 

@@ -139,7 +139,8 @@ impl Pending {
     }
 }
 
-/// A record handed in; resolves with its batch.
+/// A record handed in; resolves with its batch, when the disk has answered. There is no deadline of its own, since a
+/// write cannot be called back: who must go on sooner drops the future, and the record is written all the same.
 #[derive(Debug)]
 pub struct Ticket<'a> {
     state: &'a State,
@@ -299,5 +300,40 @@ pub struct FinishBatch(Arc<Batch>);
 impl FinishBatch {
     pub fn finish(self, outcome: Recorded) {
         self.0.finish(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qiao_core::CallId;
+
+    use super::*;
+    use crate::testing::sample;
+
+    #[test]
+    fn what_waits_for_the_disk_is_bounded_and_a_refused_record_leaves_no_bytes() {
+        let record = sample(CallId::generate());
+        let mut pending = Pending::default();
+        assert_eq!(pending.append(&record, u64::MAX, 1 << 20), Ok(false));
+        let one = pending.frames.clone();
+        assert_eq!(pending.append(&record, u64::MAX, 2 * one.len() - 1), Err(Loss::Stalled));
+        assert_eq!(pending.append(&record, 2 * one.len() as u64 - 1, 1 << 20), Err(Loss::OverBudget));
+        assert_eq!((&pending.frames, pending.records), (&one, 1));
+        assert_eq!(pending.append(&record, 2 * one.len() as u64, 2 * one.len()), Ok(false));
+        pending.close();
+        assert_eq!(pending.append(&record, u64::MAX, 1 << 20), Err(Loss::Closed));
+        let taken = pending.take().expect("two records wait");
+        assert_eq!((taken.records, taken.frames.len()), (2, 2 * one.len()));
+        assert!(pending.take().is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_lost_alone() {
+        let mut record = sample(CallId::generate());
+        let mut pending = Pending::default();
+        assert_eq!(pending.append(&record, u64::MAX, 8 << 20), Ok(false));
+        record.interface = "x".repeat(codec::MAX_PAYLOAD_BYTES).into();
+        assert_eq!(pending.append(&record, u64::MAX, 8 << 20), Err(Loss::TooLarge));
+        assert_eq!(pending.records, 1);
     }
 }

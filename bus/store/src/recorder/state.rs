@@ -62,6 +62,9 @@ impl State {
     pub fn open(config: RecorderConfig) -> Result<Arc<Self>, LogError> {
         let folder = config.folder.join("log");
         fs::create_dir_all(&folder).map_err(LogError::io("make the folder", &folder))?;
+        // A new log folder must outlive a power cut too; its files are synced with the records in them.
+        let synced = File::open(&config.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(LogError::io("sync", &config.folder))?;
         let lock = lock(&folder)?;
         let found = segment::recover(&folder)?;
         let writer = Writer::create(&folder, found.log, found.next, config.segment_bytes)
