@@ -1,0 +1,289 @@
+//! Pass-through: bodies go by unread, governed like any other call. The bus's hottest path: no JSON, no copies.
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body::{Body, Frame, SizeHint};
+use qiao_core::{
+    Answer, AnswerBody, CallId, Fault, Outbound, OutboundBody, Outcome, Repeat, SpanKind,
+    connector::{StreamBody, StreamError},
+    fault_codes,
+};
+use qiao_mappings::Scope;
+use serde_json::{Value, json};
+use tokio::time::timeout_at;
+
+use super::{
+    ask::tell,
+    scope::Named,
+    spans::{End, SpanLog},
+    wire,
+};
+use crate::{
+    partner::{bulkhead::Place, retry::may_repeat},
+    plan::{
+        InterfacePlan, Plan,
+        forms::HeaderSource,
+        interface::{ForwardPlan, Work},
+        system::PathPart,
+    },
+};
+
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A call to pass through.
+pub struct ForwardInput<'a> {
+    pub call: CallId,
+    pub method: Method,
+    /// The path below the exposed prefix, without the slash the prefix ends in; still percent-encoded.
+    pub rest: &'a str,
+    /// The query, without `?`.
+    pub query: Option<&'a str>,
+    /// Passed on as they are: credentials and hop-by-hop headers are gone already.
+    pub headers: HeaderMap,
+    pub body: ForwardBody,
+    pub deadline: Instant,
+    pub traceparent: Option<Box<str>>,
+}
+
+/// A request body that is passed through.
+pub enum ForwardBody {
+    Empty,
+    Whole(Bytes),
+    Stream(StreamBody),
+}
+
+/// The partner's answer, its body on its way.
+pub struct ForwardOutput {
+    pub status: u16,
+    /// As the partner sent them.
+    pub headers: HeaderMap,
+    /// A stream keeps the place at the partner until it ends or is dropped.
+    pub body: AnswerBody,
+    pub mocked: bool,
+}
+
+/// Passes a call through. One attempt, and one more for each the system's retry allows where the body is empty and the
+/// operation changes nothing. Errors are those of a call step; an answer of any status is passed on, not judged.
+pub async fn forward(
+    _plan: &Arc<Plan>,
+    interface: &Arc<InterfacePlan>,
+    input: ForwardInput<'_>,
+    spans: &SpanLog,
+) -> Result<ForwardOutput, Fault> {
+    let Work::Forward(plan) = &interface.work else {
+        return Err(Fault::new(&fault_codes::INTERNAL, "the interface has a flow: it is not passed through"));
+    };
+    let ForwardInput { call, method, rest, query, mut headers, body, deadline, traceparent } = input;
+    if rest.split('/').any(is_dots) {
+        return Err(Fault::new(&fault_codes::BAD_REQUEST, "the path holds `.` or `..` segments"));
+    }
+    add_headers(plan, interface, call, &mut headers)?;
+    let deadline = tokio::time::Instant::from_std(deadline);
+    let path = path(plan, rest, query);
+    let key: Option<Box<str>> = plan.operation.keyed.then(|| format!("{call}-forward").into());
+    let repeatable = matches!(body, ForwardBody::Empty) && !plan.operation.changing;
+    let attempts = if repeatable { plan.system.retry.attempts } else { 1 };
+    let outbound = |headers: HeaderMap, path: String, body, number, avoid| Outbound {
+        operation: plan.operation.index,
+        path,
+        method: method.clone(),
+        headers,
+        body,
+        deadline: deadline.into_std(),
+        attempt: number,
+        avoid,
+        changing: plan.operation.changing,
+        idempotency_key: key.clone(),
+        traceparent: traceparent.clone(),
+    };
+    if attempts == 1 {
+        let (body, sent) = match body {
+            ForwardBody::Empty => (OutboundBody::Whole(Bytes::new()), 0),
+            ForwardBody::Whole(bytes) => {
+                let sent = bytes.len() as u64;
+                (OutboundBody::Whole(bytes), sent)
+            }
+            ForwardBody::Stream(stream) => {
+                let sent = stream.size_hint().exact().unwrap_or(0);
+                (OutboundBody::Stream(stream), sent)
+            }
+        };
+        return attempt(plan, outbound(headers, path, body, 0, None), deadline, sent, spans).await;
+    }
+    let mut avoid = None;
+    let mut number = 0;
+    loop {
+        let body = OutboundBody::Whole(Bytes::new());
+        let outbound = outbound(headers.clone(), path.clone(), body, number, avoid);
+        let fault = match attempt(plan, outbound, deadline, 0, spans).await {
+            Ok(output) => return Ok(output),
+            Err(fault) => fault,
+        };
+        number += 1;
+        let next = tokio::time::Instant::now() + plan.system.retry.wait(number, rand::random());
+        if number >= attempts || next >= deadline || !may_repeat(&fault, false, false) {
+            return Err(fault);
+        }
+        tokio::time::sleep_until(next).await;
+        avoid = fault.endpoint().cloned();
+    }
+}
+
+async fn attempt(
+    plan: &ForwardPlan,
+    mut outbound: Outbound,
+    bound: tokio::time::Instant,
+    sent: u64,
+    spans: &SpanLog,
+) -> Result<ForwardOutput, Fault> {
+    let Some(connector) = &plan.system.connector else {
+        return Err(Fault::new(&fault_codes::FLOW_FAULT, "the system has no protocol"));
+    };
+    let state = &plan.system.state;
+    let changing = plan.operation.changing;
+    state.breaker.peek(tokio::time::Instant::now())?;
+    let place = state.bulkhead.enter(bound).await?;
+    let now = tokio::time::Instant::now();
+    let deadline = (now + plan.operation.timeout).min(bound);
+    if deadline <= now {
+        let detail = "the time ran out before the partner was asked";
+        return Err(Fault::new(&fault_codes::DEADLINE_EXCEEDED, detail).with_repeat(Repeat::Safe));
+    }
+    let leave = state.breaker.admit(now)?;
+    outbound.deadline = deadline.into_std();
+    let span = spans.open(None, SpanKind::Attempt, plan.span.clone());
+    let answer = match timeout_at(deadline + GRACE, connector.forward(outbound)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let repeat = if changing { Repeat::Unknown } else { Repeat::Safe };
+            Err(Fault::new(&fault_codes::PARTNER_TIMEOUT, "the connector overran its deadline")
+                .with_repeat(repeat))
+        }
+    };
+    match answer {
+        Ok(answer) => {
+            if matches!(answer.status, 429 | 500..) {
+                leave.bad()
+            } else {
+                leave.good()
+            }
+            let received = match &answer.body {
+                AnswerBody::Whole(bytes) => bytes.len() as u64,
+                AnswerBody::Stream(stream) => stream.size_hint().exact().unwrap_or(0),
+            };
+            span.finish(End::of(Outcome::Ok).bytes(sent, received).named(answer.endpoint.clone()));
+            Ok(output(answer, place))
+        }
+        Err(fault) => {
+            tell(&fault, leave, deadline - now >= plan.operation.timeout / 2);
+            let end = End::fault(&fault).bytes(sent, 0);
+            span.finish(match fault.endpoint() {
+                Some(endpoint) => end.named(endpoint.clone()),
+                None => end,
+            });
+            Err(fault)
+        }
+    }
+}
+
+fn output(answer: Answer, place: Place) -> ForwardOutput {
+    let body = match answer.body {
+        AnswerBody::Whole(bytes) => AnswerBody::Whole(bytes),
+        AnswerBody::Stream(inner) => AnswerBody::Stream(StreamBody::new(Held { inner, _place: place })),
+    };
+    ForwardOutput { status: answer.status, headers: answer.headers, body, mocked: answer.mocked.is_some() }
+}
+
+/// A body that keeps its place at the partner.
+struct Held {
+    inner: StreamBody,
+    _place: Place,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// `.` and `..`, also percent-encoded, would lead out of the operation's path.
+fn is_dots(segment: &str) -> bool {
+    let mut rest = segment;
+    let mut dots = 0;
+    while let Some(next) =
+        rest.strip_prefix('.').or_else(|| rest.strip_prefix("%2e")).or_else(|| rest.strip_prefix("%2E"))
+    {
+        rest = next;
+        dots += 1;
+    }
+    rest.is_empty() && (dots == 1 || dots == 2)
+}
+
+fn path(plan: &ForwardPlan, rest: &str, query: Option<&str>) -> String {
+    let base = match plan.operation.path.0.as_slice() {
+        [PathPart::Literal(base)] => base.as_str(),
+        _ => "",
+    };
+    let mut path = String::with_capacity(base.len() + rest.len() + query.map_or(0, str::len) + 2);
+    path.push_str(base);
+    if !rest.is_empty() {
+        if !path.ends_with('/') && !rest.starts_with('/') {
+            path.push('/');
+        }
+        path.push_str(if path.ends_with('/') { rest.trim_start_matches('/') } else { rest });
+    }
+    if let Some(query) = query {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str(query);
+    }
+    path
+}
+
+fn add_headers(
+    plan: &ForwardPlan,
+    interface: &InterfacePlan,
+    call: CallId,
+    headers: &mut HeaderMap,
+) -> Result<(), Fault> {
+    let mut document = None;
+    for header in &plan.system.headers {
+        let value = match &header.value {
+            HeaderSource::Fixed(value) => value.clone(),
+            HeaderSource::Template(template) => {
+                let call: &Value = document.get_or_insert_with(|| {
+                    let id = call.to_string();
+                    json!({"id": id, "traceId": id, "interface": &*interface.id})
+                });
+                let scope = Named([
+                    ("call", Some(call)),
+                    ("operation", Some(&plan.operation.document)),
+                    ("parameters", Some(&*plan.system.parameters)),
+                ]);
+                let scope: &dyn Scope = &scope;
+                wire::header_value(header.name.as_str(), &wire::text(template, scope, "a header")?)?
+            }
+        };
+        headers.insert(header.name.clone(), value);
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! From the bytes of an answer to the business document, and what the answer means.
+use std::sync::OnceLock;
+
+use http::HeaderMap;
+use qiao_core::{Fault, Repeat, fault_codes};
+use qiao_mappings::Scope;
+use serde_json::{Value, json};
+
+use super::wire;
+use crate::{
+    definitions::system::Judgement,
+    plan::{flow::AskPlan, forms::OpenPlan},
+};
+
+static NULL: Value = Value::Null;
+/// Characters of a partner's code or reason that are passed on.
+const MOST_TEXT: usize = 512;
+
+/// What an answer means.
+pub(crate) struct Verdict {
+    pub is: Judgement,
+    pub code: Option<String>,
+    pub text: Option<String>,
+    /// Whether it tells that the partner is not well, whatever its business meaning.
+    pub unwell: bool,
+}
+
+/// An answer read and judged.
+pub(crate) struct ReadAnswer {
+    /// The business document; null where nothing was opened.
+    pub body: Value,
+    pub verdict: Verdict,
+}
+
+/// The documents of an answer.
+struct AnswerScope<'a> {
+    status: Value,
+    raw_headers: &'a HeaderMap,
+    headers: OnceLock<Value>,
+    wire: &'a Value,
+    plain: Option<&'a Value>,
+    body: Option<&'a Value>,
+    soap_fault: &'a Value,
+    ask: &'a AskPlan,
+    call: &'a Value,
+}
+
+impl Scope for AnswerScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "status" => Some(&self.status),
+            "headers" => Some(self.headers.get_or_init(|| headers_document(self.raw_headers))),
+            "wire" => Some(self.wire),
+            "plain" => self.plain,
+            "body" => Some(self.body.unwrap_or(&NULL)),
+            "soapFault" => Some(self.soap_fault),
+            "parameters" => Some(&self.ask.system.parameters),
+            "operation" => Some(&self.ask.operation.document),
+            "call" => Some(self.call),
+            _ => None,
+        }
+    }
+}
+
+/// Headers as flows see them: lower-case names to text; several of one name joined with a comma.
+pub(crate) fn headers_document(headers: &HeaderMap) -> Value {
+    let mut document = serde_json::Map::with_capacity(headers.len());
+    for (name, value) in headers {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        match document.get_mut(name.as_str()) {
+            Some(Value::String(known)) => {
+                known.push_str(", ");
+                known.push_str(&text);
+            }
+            _ => {
+                document.insert(name.as_str().to_owned(), Value::from(text));
+            }
+        }
+    }
+    Value::Object(document)
+}
+
+/// Decodes, opens, frames and judges an answer. Errors: `PARTNER_PROTOCOL` for a 2xx answer that cannot be read;
+/// an answer that failed by its status is judged by what can be read of it.
+pub(crate) fn read(
+    ask: &AskPlan,
+    call: &Value,
+    status: u16,
+    headers: &HeaderMap,
+    bytes: &[u8],
+) -> Result<ReadAnswer, Fault> {
+    let form = &ask.operation.answer;
+    let success = (200..300).contains(&status);
+    let lenient = |result: Result<Value, Fault>| match result {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if success || fault.code() == &fault_codes::VAULT_SEALED => Err(fault),
+        Err(_) => Ok(None),
+    };
+    let mut soap_fault = Value::Null;
+    let decoded = if bytes.is_empty() {
+        Ok(Value::Null)
+    } else {
+        form.wire
+            .decode(bytes)
+            .map_err(|error| broken(ask, format!("the answer cannot be read: {error}")))
+            .map(|decoded| {
+                if let Some(fault) = &decoded.soap_fault {
+                    soap_fault = json!({"code": fault.code, "string": fault.string});
+                }
+                decoded.document
+            })
+    };
+    let wire = lenient(decoded)?.unwrap_or_default();
+    let mut scope = AnswerScope {
+        status: Value::from(status),
+        raw_headers: headers,
+        headers: OnceLock::new(),
+        wire: &wire,
+        plain: None,
+        body: None,
+        soap_fault: &soap_fault,
+        ask,
+        call,
+    };
+    let opened = match &form.open {
+        None => None,
+        Some(open) => lenient(self::open(ask, open, &scope).map(Option::unwrap_or_default))?,
+    };
+    let opened = opened.filter(|opened| !opened.is_null());
+    scope.plain = opened.as_ref();
+    let readable = form.open.is_none() || opened.is_some();
+    let framed = match &form.frame {
+        Some(frame) if readable && soap_fault.is_null() => {
+            let framed = frame.apply(&scope);
+            lenient(framed.map_err(|error| broken(ask, format!("the answer cannot be framed: {error}"))))?
+        }
+        _ => None,
+    };
+    let unopened = success && form.open.is_some() && opened.is_none();
+    let plain_wire = form.open.is_none().then_some(&wire);
+    scope.body = framed.as_ref().or(opened.as_ref()).or(plain_wire);
+    let verdict = judge(ask, status, &scope, unopened)?;
+    drop(scope);
+    let body = framed.or(opened).unwrap_or_else(|| if form.open.is_none() { wire } else { Value::Null });
+    Ok(ReadAnswer { body, verdict })
+}
+
+/// Opens the sealed object; null where there is none to open.
+fn open(ask: &AskPlan, open: &OpenPlan, scope: &AnswerScope<'_>) -> Result<Option<Value>, Fault> {
+    if let Some(when) = &open.when {
+        let wanted = when.eval_bool(scope);
+        if !wanted
+            .map_err(|error| broken(ask, format!("whether the answer is sealed cannot be told: {error}")))?
+        {
+            return Ok(None);
+        }
+    }
+    let Some(sealed) = open.from.first(scope).filter(|sealed| !sealed.is_null()) else { return Ok(None) };
+    let envelope =
+        ask.system.envelopes.get(&open.envelope).ok_or_else(|| wire::unknown_envelope(&open.envelope))?;
+    let params = wire::params(&open.parameters, scope)?;
+    let plain = envelope.open(sealed, &params).map_err(|error| match error {
+        qiao_vault::VaultError::Sealed | qiao_vault::VaultError::Uninitialised => {
+            super::faults::seal(&error, "opening the answer")
+        }
+        error => broken(ask, format!("the answer cannot be opened: {}", error.operator_detail())),
+    })?;
+    let document = open.plain.decode(&plain);
+    document
+        .map(|decoded| Some(decoded.document))
+        .map_err(|error| broken(ask, format!("what was sealed cannot be read: {error}")))
+}
+
+fn judge(ask: &AskPlan, status: u16, scope: &AnswerScope<'_>, unopened: bool) -> Result<Verdict, Fault> {
+    let success = (200..300).contains(&status);
+    for (index, rule) in ask.operation.judge.iter().enumerate() {
+        let applies = match rule.when.as_ref().map(|when| when.eval_bool(scope)) {
+            None => true,
+            Some(Ok(applies)) => applies,
+            // An answer that failed by its status often lacks what rules read: then they do not apply.
+            Some(Err(_)) if !success => false,
+            Some(Err(error)) => {
+                return Err(broken(ask, format!("judge[{index}] cannot be decided on this answer: {error}")));
+            }
+        };
+        if applies {
+            let text = |template: &Option<qiao_mappings::Template>| {
+                let text = template.as_ref().and_then(|template| wire::text(template, scope, "judge").ok());
+                text.filter(|text| !text.is_empty()).map(bounded)
+            };
+            let unwell = matches!(rule.is, Judgement::Retry | Judgement::Broken);
+            return Ok(Verdict { is: rule.is, code: text(&rule.code), text: text(&rule.text), unwell });
+        }
+    }
+    let is = match status {
+        200..300 if unopened => Judgement::Broken,
+        200..300 => Judgement::Ok,
+        429 | 502 | 503 | 504 => Judgement::Retry,
+        400.. => Judgement::Refused,
+        _ => Judgement::Broken,
+    };
+    // A SOAP fault travels with status 500 whatever it says.
+    let unwell =
+        matches!(is, Judgement::Retry | Judgement::Broken) || status >= 500 && scope.soap_fault.is_null();
+    Ok(Verdict { is, code: None, text: None, unwell })
+}
+
+fn bounded(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_TEXT) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// The partner's answer makes no sense; a changing operation may have happened nevertheless.
+pub(crate) fn broken(ask: &AskPlan, detail: String) -> Fault {
+    let repeat = if ask.operation.changing { Repeat::Unknown } else { Repeat::Safe };
+    Fault::new(&fault_codes::PARTNER_PROTOCOL, detail).with_repeat(repeat)
+}
