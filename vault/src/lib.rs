@@ -14,6 +14,8 @@ pub use error::VaultError;
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
 pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose};
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
-pub use storage::{FileStorage, KeyChange, KeyStorage, MemoryStorage, StorageError, StoredKey, VaultHeader};
-pub use vault::{KeyHandle, RootSecret, Vault, VaultState};
+pub use storage::{
+    FileStorage, KeyChange, KeyStorage, MemoryStorage, PassphraseCost, StorageError, StoredKey, VaultHeader,
+};
+pub use vault::{KeyHandle, NewVersion, RootSecret, Vault, VaultState, join_shares, split_shares};
 pub use zeroize::Zeroizing;

@@ -56,13 +56,16 @@ pub struct VaultHeader {
     pub kek: String,
 }
 
-/// One way to unseal: the root key, sealed under something an operator holds.
+/// One way to unseal: the root key, sealed under something operators hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RootLock {
     pub kind: LockKind,
     /// Hex, 16 bytes.
     pub salt: String,
+    /// For passphrases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<PassphraseCost>,
     /// Base64 of nonce ‖ sealed root key ‖ tag.
     pub sealed: String,
 }
@@ -73,6 +76,27 @@ pub struct RootLock {
 pub enum LockKind {
     /// A file of at least 16 random bytes.
     KeyFile,
+    /// A passphrase, through Argon2id.
+    Passphrase,
+    /// Enough of the custodians' shares.
+    Custodians,
+}
+
+/// The work Argon2id (RFC 9106) does for one guess, one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PassphraseCost {
+    /// KiB, 8 to 1048576.
+    pub memory_kib: u32,
+    /// 1 to 16.
+    pub passes: u32,
+}
+
+impl Default for PassphraseCost {
+    /// RFC 9106 §4, second recommendation: 64 MiB, 3 passes.
+    fn default() -> Self {
+        Self { memory_kib: 64 << 10, passes: 3 }
+    }
 }
 
 /// One change to the stored keys.
@@ -80,8 +104,12 @@ pub enum LockKind {
 pub enum KeyChange {
     /// A (name, version) that must not exist yet.
     Insert(StoredKey),
-    /// A (name, version) that must exist.
-    Replace(StoredKey),
+    /// A (name, version) that must still be as it was read.
+    Replace {
+        /// The `mac` of the record as read; any difference is a [`StorageError::Conflict`].
+        expected_mac: String,
+        new: StoredKey,
+    },
 }
 
 /// A place for sealed keys. Holds nothing secret in the clear. Calls may block on I/O, each within the implementation's
@@ -96,18 +124,20 @@ pub trait KeyStorage: Send + Sync {
     /// Every version of every key.
     fn keys(&self) -> Result<Vec<StoredKey>, StorageError>;
 
-    /// All changes or none; [`StorageError::Conflict`] where an insert exists or a replaced record does not.
+    /// All changes or none; [`StorageError::Conflict`] where an insert exists or a replaced record is not as expected.
     fn apply(&self, changes: &[KeyChange]) -> Result<(), StorageError>;
 }
 
 /// Applies changes to a list, the shared half of the file and memory implementations.
 fn apply_to(keys: &mut Vec<StoredKey>, changes: &[KeyChange]) -> Result<(), StorageError> {
     for change in changes {
-        let (KeyChange::Insert(new) | KeyChange::Replace(new)) = change;
+        let (KeyChange::Insert(new) | KeyChange::Replace { new, .. }) = change;
         let found = keys.iter_mut().find(|key| key.name == new.name && key.version == new.version);
         match (change, found) {
             (KeyChange::Insert(_), None) => keys.push(new.clone()),
-            (KeyChange::Replace(_), Some(old)) => *old = new.clone(),
+            (KeyChange::Replace { expected_mac, .. }, Some(old)) if old.mac == *expected_mac => {
+                *old = new.clone()
+            }
             _ => return Err(StorageError::Conflict),
         }
     }

@@ -15,15 +15,21 @@ use std::{
 };
 
 mod admin;
+mod backup;
 mod handle;
+mod hierarchy;
+mod lifecycle;
 mod loaded;
 mod root;
+mod shares;
 
 pub use handle::KeyHandle;
+pub use lifecycle::NewVersion;
 pub use root::RootSecret;
+pub use shares::{join_shares, split_shares};
 
+use hierarchy::Hierarchy;
 use loaded::{KeySet, KeySlot};
-use root::Hierarchy;
 
 /// Whether keys can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +128,12 @@ impl Vault {
 
     /// Reads all keys again, after another process or node changed them.
     pub fn reload(&self) -> Result<(), VaultError> {
-        let mut inner = self.0.inner.lock();
+        self.reload_locked(&mut self.0.inner.lock())
+    }
+
+    fn reload_locked(&self, inner: &mut Inner) -> Result<(), VaultError> {
         let hierarchy = inner.hierarchy.take().ok_or(VaultError::Sealed)?;
-        let loaded = self.load(&mut inner, &hierarchy);
+        let loaded = self.load(inner, &hierarchy);
         inner.hierarchy = Some(hierarchy);
         loaded
     }

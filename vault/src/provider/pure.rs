@@ -17,6 +17,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 mod curve;
+mod table;
 
 /// RustCrypto's SM2 arithmetic, SM3, SM4 and modes; randomness from the operating system.
 pub struct PureProvider;

@@ -30,11 +30,14 @@ fn holds_its_contract(storage: &dyn KeyStorage) {
 
     storage.apply(&[KeyChange::Insert(record("k", 1)), KeyChange::Insert(record("k", 2))]).unwrap();
     let retired = StoredKey { state: KeyState::Retired, ..record("k", 1) };
-    let half_good = [KeyChange::Replace(retired.clone()), KeyChange::Insert(record("k", 2))];
+    let replace = |new: &StoredKey| KeyChange::Replace { expected_mac: String::new(), new: new.clone() };
+    let half_good = [replace(&retired), KeyChange::Insert(record("k", 2))];
     assert!(matches!(storage.apply(&half_good), Err(StorageError::Conflict)));
     assert_eq!(storage.keys().unwrap(), [record("k", 1), record("k", 2)]);
-    assert!(matches!(storage.apply(&[KeyChange::Replace(record("x", 1))]), Err(StorageError::Conflict)));
-    storage.apply(&[KeyChange::Replace(retired.clone())]).unwrap();
+    assert!(matches!(storage.apply(&[replace(&record("x", 1))]), Err(StorageError::Conflict)));
+    let stale = KeyChange::Replace { expected_mac: "older".into(), new: retired.clone() };
+    assert!(matches!(storage.apply(&[stale]), Err(StorageError::Conflict)));
+    storage.apply(&[replace(&retired)]).unwrap();
     assert_eq!(storage.keys().unwrap(), [retired, record("k", 2)]);
 }
 

@@ -6,6 +6,7 @@ use super::{
 use crate::{
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
+    provider::Provider,
     storage::{KeyChange, StorageError, StoredKey},
 };
 use std::{
@@ -135,6 +136,19 @@ impl Vault {
         hierarchy.seal_record(&**self.provider(), record, material)?;
         hierarchy.load(&**self.provider(), record)
     }
+}
+
+/// x ‖ y of a public key given with or without a leading 04, checked to be on the curve.
+pub(super) fn public_point(provider: &dyn Provider, public: &[u8]) -> Result<[u8; 64], VaultError> {
+    let point = match public {
+        [4, rest @ ..] if rest.len() == 64 => rest,
+        other => other,
+    };
+    let point = point
+        .try_into()
+        .map_err(|_| VaultError::invalid("an SM2 public key is x ‖ y: 64 bytes, or 65 with a leading 04"))?;
+    provider.sm2_public(&point)?;
+    Ok(point)
 }
 
 /// Unix seconds.

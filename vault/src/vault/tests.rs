@@ -4,7 +4,7 @@ use crate::{
     format::{CipherFormat, SignatureFormat},
     key::{KeyKind, Purpose},
     provider::DEFAULT_SM2_ID,
-    storage::{FileStorage, KeyChange, MemoryStorage},
+    storage::{FileStorage, KeyChange, MemoryStorage, StoredKey},
 };
 use zeroize::Zeroizing;
 
@@ -133,14 +133,18 @@ fn an_exchanged_public_key_or_purpose_stops_the_unsealing() {
     exchanged.public = Some(hex::encode(&other.export_public(&key("vault:x")).unwrap()[1..]));
     let mut repurposed = good.clone();
     repurposed.purpose = Purpose::Encrypt;
-    for bad in [exchanged, repurposed] {
-        storage.apply(&[KeyChange::Replace(bad)]).unwrap();
+    let put = |new: &StoredKey| {
+        let expected_mac = good.mac.clone();
+        storage.apply(&[KeyChange::Replace { expected_mac, new: new.clone() }]).unwrap();
+    };
+    for bad in [&exchanged, &repurposed] {
+        put(bad);
         assert!(matches!(vault.reload(), Err(VaultError::AlteredRecord { .. })));
         let fresh = Vault::open(storage.clone());
         assert!(matches!(fresh.unseal(&root(1)), Err(VaultError::AlteredRecord { .. })));
         assert_eq!(fresh.state().unwrap(), VaultState::Sealed);
     }
-    storage.apply(&[KeyChange::Replace(good)]).unwrap();
+    put(&good);
     vault.reload().unwrap();
 }
 

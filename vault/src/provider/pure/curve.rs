@@ -2,6 +2,7 @@
 //!
 //! The crate `sm2` has both, but keeps secrets it does not wipe, inverts 1+d for every signature and multiplies each
 //! point once more by the cofactor 1; its own `dsa` and `pke` modules check this file in the tests.
+use super::table::KeyTable;
 use crate::provider::{CryptoError, Sm2Public, Sm2Secret};
 use sm2::{
     AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, PublicKey, Scalar, Sec1Point,
@@ -15,6 +16,7 @@ use sm2::{
     },
 };
 use sm3::{Digest, Sm3};
+use std::sync::OnceLock;
 use zeroize::{Zeroize, Zeroizing};
 
 const NO_RANDOMNESS: CryptoError = CryptoError::Failed("the operating system gave no randomness");
@@ -119,18 +121,24 @@ impl Sm2Secret for Secret {
 pub(super) struct Public {
     affine: AffinePoint,
     point: [u8; 64],
+    /// Made at first use: a partner's key serves every message, and the table doubles the speed.
+    table: OnceLock<KeyTable>,
 }
 
 impl Public {
     pub(super) fn new(point: &[u8; 64]) -> Result<Self, CryptoError> {
         let affine = read_point(point).ok_or(BAD_POINT)?;
-        Ok(Self { affine, point: *point })
+        Ok(Self { affine, point: *point, table: OnceLock::new() })
+    }
+
+    fn table(&self) -> &KeyTable {
+        self.table.get_or_init(|| KeyTable::new(&self.affine.into()))
     }
 
     /// One attempt at GB/T 32918.4 §6.1 with the given k; `None` asks for another k.
     fn encrypt_with(&self, plain: &[u8], k: &Scalar) -> Option<Vec<u8>> {
         let c1 = coordinates(&ProjectivePoint::mul_by_generator(k).to_affine());
-        let shared = Zeroizing::new(coordinates(&(ProjectivePoint::from(self.affine) * k).to_affine()));
+        let shared = Zeroizing::new(coordinates(&self.table().mul(k).to_affine()));
         let mut out = Vec::with_capacity(96 + plain.len());
         out.extend_from_slice(&c1);
         out.extend_from_slice(&content_hash(&shared, plain));
@@ -152,7 +160,7 @@ impl Sm2Public for Public {
         let (r, s) = (scalar(r)?, scalar(s)?);
         let t = r + s;
         // Everything here is public, so the faster variable-time multiplication leaks nothing.
-        let point = ProjectivePoint::mul_by_generator_and_mul_add_vartime(&s, &t, &self.affine.into());
+        let point = ProjectivePoint::mul_by_generator_vartime(&s) + self.table().mul_vartime(&t);
         let x = point.to_affine().x();
         let digest = <Scalar as Reduce<FieldBytes>>::reduce(&FieldBytes::from(*digest));
         let expected = digest + <Scalar as Reduce<FieldBytes>>::reduce(&x);
