@@ -191,3 +191,44 @@ impl Drop for Ticket {
         self.flow.in_flight.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_the_guard_has_not_passed_is_refused_as_out_of_step() {
+        let flow = Flow::default();
+        flow.passed(1);
+        assert!(matches!(flow.claim(), Verdict::Handle));
+        assert!(matches!(flow.claim(), Verdict::Refuse(Refusal::OutOfStep)));
+    }
+
+    #[test]
+    fn a_stand_in_is_known_by_its_ordinal_behind_the_requests_before_it() {
+        let flow = Flow::default();
+        flow.passed(2);
+        flow.refuse(Refusal::DuplicateHost);
+        assert!(matches!(flow.claim(), Verdict::Handle));
+        assert!(matches!(flow.claim(), Verdict::Handle));
+        assert!(matches!(flow.claim(), Verdict::Refuse(Refusal::DuplicateHost)));
+        assert!(matches!(flow.claim(), Verdict::Refuse(Refusal::OutOfStep)));
+    }
+
+    #[test]
+    fn an_answer_nobody_takes_is_waited_for_until_it_is_taken_or_dropped() {
+        let flow = Arc::new(Flow::default());
+        flow.set_phase(Phase::Frames);
+        let mut ticket = flow.begin();
+        assert_eq!(flow.wait(), Wait::Nothing);
+        ticket.set_untaken(true);
+        assert_eq!(flow.wait(), Wait::Stream(0));
+        ticket.set_untaken(false);
+        assert_eq!(flow.wait(), Wait::Nothing);
+        ticket.set_untaken(true);
+        assert_eq!(flow.wait(), Wait::Stream(1));
+        drop(ticket);
+        assert!(!flow.busy());
+        assert_eq!(flow.wait(), Wait::Idle(0));
+    }
+}

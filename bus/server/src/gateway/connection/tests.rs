@@ -40,6 +40,26 @@ fn faulty(error: BodyError) -> Response<ResponseBody> {
     response
 }
 
+/// Takes a minute over every piece.
+async fn patient(mut body: GatewayBody) -> Response<ResponseBody> {
+    let mut length = 0;
+    while let Some(piece) = body.frame().await {
+        match piece {
+            Ok(frame) => length += frame.data_ref().map_or(0, Bytes::len),
+            Err(error) => return faulty(error),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    Response::new(ResponseBody::full(format!("/patient {length}")))
+}
+
+async fn relay(stream: qiao_core::connector::StreamBody) -> Response<ResponseBody> {
+    match stream.collect().await {
+        Ok(whole) => Response::new(ResponseBody::full(format!("relayed {}", whole.to_bytes().len()))),
+        Err(error) => Response::new(ResponseBody::full(error.to_string())),
+    }
+}
+
 impl Handler for Echo {
     async fn handle(&self, request: Request<GatewayBody>, _peer: Peer) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
@@ -47,6 +67,8 @@ impl Handler for Echo {
         match parts.uri.path() {
             "/never" => std::future::pending().await,
             "/slow" => tokio::time::sleep(Duration::from_secs(200)).await,
+            "/patient" => return patient(body).await,
+            "/relay" => return relay(body.into_stream()).await,
             "/panic" => panic!("a defect"),
             "/large" => {
                 return Response::new(
@@ -179,6 +201,40 @@ async fn a_body_that_stops_is_a_timeout_and_one_that_trickles_is_not() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     // The wait for the body, and the lingering for a caller that keeps its side open.
     assert!((30..=36).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_slow_to_read_a_body_is_not_a_caller_that_stops() {
+    let mut it = connect(GatewayLimits::default(), 4096);
+    it.send("POST /patient HTTP/1.1\r\nHost: bus\r\nContent-Length: 400000\r\n\r\n").await;
+    it.send(vec![b'x'; 400_000]).await;
+    let head = it.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    it.until("/patient 400000").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streamed_body_keeps_its_limit_and_its_errors() {
+    let limits = GatewayLimits { body_bytes: 10, ..Default::default() };
+    let mut it = connect(limits, 4096);
+    it.send("POST /relay HTTP/1.1\r\nHost: bus\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
+    it.send("6\r\n world\r\n0\r\n\r\n").await;
+    it.until("larger than the 10 bytes this interface accepts").await;
+    let mut it = connect_again(Arc::clone(&it.context), 4096);
+    it.send("POST /relay HTTP/1.1\r\nHost: bus\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\rx").await;
+    it.until("the chunked body is malformed (RFC 9112 §7.1)").await;
+    let mut it = connect_again(Arc::clone(&it.context), 4096);
+    it.send("POST /relay HTTP/1.1\r\nHost: bus\r\nContent-Length: 5\r\n\r\nhello").await;
+    it.until("relayed 5").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_begun_behind_a_slow_call_gets_its_time_and_its_answer_in_order() {
+    let mut it = connect(GatewayLimits::default(), 4096);
+    it.send("GET /slow HTTP/1.1\r\nHost: bus\r\n\r\nGET /a HTTP/1.1\r\nHo").await;
+    it.until("/slow 0").await;
+    assert!(it.rest().await.starts_with("HTTP/1.1 408 "));
+    assert_eq!(it.seen(), ["/slow"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +389,7 @@ fn pipeline() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     /// hyper never finds a request where the guard saw none, and the handler gets exactly those the guard let through.
     #[test]
