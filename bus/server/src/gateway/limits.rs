@@ -10,9 +10,9 @@ pub struct GatewayLimits {
     pub target_bytes: usize,
     /// Header fields of a request (100). Beyond: 431.
     pub header_count: usize,
-    /// Extensions of one chunk (256 bytes). Beyond: 400.
+    /// Extensions of one chunk (256 bytes). Beyond: the body is broken (400).
     pub chunk_extension_bytes: usize,
-    /// All trailer fields of one chunked body (4 KiB). Beyond: 431.
+    /// All trailer fields of one chunked body (4 KiB). Beyond: the body is broken (400).
     pub trailer_bytes: usize,
     /// Body of a request (10 MiB), unless the handler sets another with `GatewayBody::set_limit`. Beyond: `BodyError::TooLarge`.
     pub body_bytes: u64,

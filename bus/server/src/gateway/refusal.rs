@@ -59,7 +59,7 @@ refusals! {
     InvalidChunk = BAD_REQUEST, "the chunked body is malformed (RFC 9112 §7.1)";
     ChunkExtensionTooLong = BAD_REQUEST, "a chunk extension is longer than this gateway accepts";
     InvalidTrailer = BAD_REQUEST, "a trailer field is malformed, or not allowed in a trailer (RFC 9110 §6.5.1)";
-    TrailerTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "the trailer fields together are larger than this gateway accepts";
+    TrailerTooLarge = BAD_REQUEST, "the trailer fields together are larger than this gateway accepts";
     OutOfStep = BAD_REQUEST, "the message boundaries of this connection are in doubt";
 }
 

@@ -1,5 +1,5 @@
 //! HTTP/1 over a raw socket.
-use qiao::gateway::GatewayLimits;
+use qiao::gateway::{GatewayLimits, Refusal};
 use tokio::io::AsyncReadExt;
 
 use super::{
@@ -20,10 +20,13 @@ async fn every_framing_case_is_answered_as_written() {
         let gateway = start(limits());
         let mut client = gateway.connect().await;
         client.send(&case.wire).await.expect("sent");
-        let mut statuses = Vec::new();
+        let (mut statuses, mut last) = (Vec::new(), String::new());
         while statuses.len() < case.statuses.len() {
             match client.response().await {
-                Some(answer) => statuses.push(answer.status),
+                Some(answer) => {
+                    statuses.push(answer.status);
+                    last = answer.body;
+                }
                 None => break,
             }
         }
@@ -39,8 +42,16 @@ async fn every_framing_case_is_answered_as_written() {
                 case.name, case.statuses, case.then, case.seen
             ));
         }
-        assert_eq!(gateway.stats.refused(qiao::gateway::Refusal::OutOfStep), 0, "{}", case.name);
+        if let Some(why) = case.why
+            && !last.contains(why.reason())
+        {
+            wrong.push(format!("{}: expected {why:?}, the answer is {last}", case.name));
+        }
+        assert_eq!(gateway.stats.refused(Refusal::OutOfStep), 0, "{}", case.name);
     }
+    let unused: Vec<_> =
+        Refusal::ALL.iter().filter(|why| !cases.iter().any(|case| case.why == Some(**why))).collect();
+    assert_eq!(unused, [&Refusal::HeadTimeout, &Refusal::OutOfStep], "every other reason has a case");
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
