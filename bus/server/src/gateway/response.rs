@@ -130,6 +130,9 @@ impl ResponseBody {
         };
         loop {
             match ready!(Pin::new(&mut *stream).poll_frame(cx)) {
+                None if self.remaining.is_some_and(|left| left > 0) => {
+                    return Poll::Ready(Some(Err("the stream ended before its announced length".into())));
+                }
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => {

@@ -83,6 +83,12 @@ impl Handler for Echo {
                 let stream = StreamBody::new(futures_util::stream::iter(pieces)).boxed_unsync();
                 return Response::new(ResponseBody::stream(stream).on_end(Tell(Arc::clone(&self.ends))));
             }
+            "/short" => {
+                let piece = Ok(http_body::Frame::data(Bytes::from("half")));
+                let stream = StreamBody::new(futures_util::stream::iter([piece])).boxed_unsync();
+                let body = ResponseBody::stream(stream).on_end(Tell(Arc::clone(&self.ends)));
+                return Response::builder().header("content-length", 8).body(body).expect("valid");
+            }
             "/broken" => {
                 let broken = Err::<http_body::Frame<Bytes>, _>("the partner hung up".into());
                 let stream = StreamBody::new(futures_util::stream::iter([broken])).boxed_unsync();
@@ -293,6 +299,15 @@ async fn a_caller_that_leaves_during_the_answer_and_a_stream_that_breaks_are_rep
     let answer = it.rest().await;
     assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
     assert_eq!(it.ends(), ["abandoned 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_shorter_than_announced_is_not_finished() {
+    let mut it = connect(GatewayLimits::default(), 4096);
+    it.send("GET /short HTTP/1.1\r\nHost: bus\r\n\r\n").await;
+    // The connection ends before eight bytes, so the caller knows, too.
+    assert!(!it.rest().await.ends_with("halfhalf"));
+    assert_eq!(it.ends(), ["abandoned 4"]);
 }
 
 #[tokio::test(start_paused = true)]

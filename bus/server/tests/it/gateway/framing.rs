@@ -4,7 +4,7 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     cases::{self, Then},
-    support::{Client, GET, start},
+    support::{Client, GET, MEMORY, resident_bytes, start},
 };
 
 fn limits() -> GatewayLimits {
@@ -117,6 +117,7 @@ async fn reserved_and_connection_fields_do_not_reach_the_handler() {
 
 #[tokio::test]
 async fn the_answer_to_a_body_too_large_can_be_read_although_much_of_the_body_was_sent() {
+    let _large = MEMORY.read().await;
     let gateway = start(limits());
     let mut client = gateway.connect().await;
     client.send("POST /a HTTP/1.1\r\nHost: bus\r\nContent-Length: 8000000\r\n\r\n").await.expect("sent");
@@ -142,6 +143,7 @@ async fn connections_beyond_the_limit_wait_their_turn() {
 
 #[tokio::test]
 async fn a_thousand_idle_connections_stay_small() {
+    let _alone = MEMORY.write().await;
     let gateway = start(GatewayLimits::default());
     let before = resident_bytes();
     let mut idle = Vec::new();
@@ -158,10 +160,4 @@ async fn a_thousand_idle_connections_stay_small() {
     assert!(idle[0].stream.try_read(&mut byte).is_err(), "still open");
     idle[0].send(GET).await.expect("sent");
     assert_eq!(idle[0].stream.read(&mut byte).await.expect("an answer"), 1);
-}
-
-fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
-    pages * 4096
 }

@@ -7,7 +7,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::support::{PATIENCE, Running, start};
+use super::support::{MEMORY, PATIENCE, Running, resident_bytes, start};
+
+/// What a flood may make this process hold on to, both ends of the connection together.
+const FLOOD_MEMORY: usize = 24 << 20;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -211,6 +214,8 @@ async fn a_header_list_too_large_is_refused_and_does_not_reach_the_handler() {
 
 #[tokio::test]
 async fn a_continuation_flood_ends_the_connection() {
+    let _alone = MEMORY.write().await;
+    let before = resident_bytes();
     let gateway = start(GatewayLimits::default());
     let mut it = Frames::connect(&gateway, &[]).await;
     assert!(it.send(HEADERS, END_STREAM, 1, &get("/")).await);
@@ -229,11 +234,15 @@ async fn a_continuation_flood_ends_the_connection() {
     let sent = flood.await.expect("no panic");
     assert!(sent < 8 << 20, "{sent} bytes were taken");
     assert_eq!(gateway.seen(), 0);
+    let held = resident_bytes().saturating_sub(before);
+    assert!(held < FLOOD_MEMORY, "{held} bytes held");
     gateway.serves_others().await;
 }
 
 #[tokio::test]
 async fn rapid_resets_end_the_connection_and_leave_no_work_behind() {
+    let _alone = MEMORY.write().await;
+    let before = resident_bytes();
     let limits = GatewayLimits { h2_control_burst: 200, h2_control_per_second: 1, ..Default::default() };
     let gateway = start(limits);
     let mut it = Frames::connect(&gateway, &[]).await;
@@ -245,11 +254,15 @@ async fn rapid_resets_end_the_connection_and_leave_no_work_behind() {
     let _sent = it.stream.write_all(&wire).await.is_ok();
     assert!(it.drained().await);
     assert!(gateway.seen() <= 200, "{} requests were started", gateway.seen());
+    let held = resident_bytes().saturating_sub(before);
+    assert!(held < FLOOD_MEMORY, "{held} bytes held");
     gateway.serves_others().await;
 }
 
 #[tokio::test]
 async fn floods_of_control_frames_end_the_connection() {
+    let _alone = MEMORY.write().await;
+    let before = resident_bytes();
     for (kind, payload) in [(PING, [0; 8].as_slice()), (SETTINGS, &[]), (0xfa, &[0; 30])] {
         let gateway = start(GatewayLimits::default());
         let it = Frames::connect(&gateway, &[]).await;
@@ -265,6 +278,8 @@ async fn floods_of_control_frames_end_the_connection() {
         let mut rest = Vec::new();
         let _ended = reader.read_to_end(&mut rest).await.is_ok();
         assert!(flood.await.expect("no panic") < 2_000_000, "kind {kind}");
+        let held = resident_bytes().saturating_sub(before);
+        assert!(held < FLOOD_MEMORY, "{held} bytes held");
         gateway.serves_others().await;
     }
 }
@@ -285,6 +300,7 @@ async fn streams_beyond_the_limit_are_refused() {
 
 #[tokio::test]
 async fn a_caller_that_opens_no_window_is_dropped_while_others_are_served() {
+    let _large = MEMORY.read().await;
     let gateway = start(GatewayLimits { write_stall: Duration::from_millis(300), ..Default::default() });
     // SETTINGS_INITIAL_WINDOW_SIZE 0.
     let mut it = Frames::connect(&gateway, &[0, 4, 0, 0, 0, 0]).await;
@@ -298,6 +314,7 @@ async fn a_caller_that_opens_no_window_is_dropped_while_others_are_served() {
 
 #[tokio::test]
 async fn a_stream_that_takes_its_answer_is_not_dropped() {
+    let _large = MEMORY.read().await;
     let gateway = start(GatewayLimits { write_stall: Duration::from_secs(20), ..Default::default() });
     let mut it = Frames::connect(&gateway, &[]).await;
     assert!(it.send(HEADERS, END_HEADERS | END_STREAM, 1, &get("/large")).await);

@@ -197,3 +197,13 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Client<S> {
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
+
+/// Taken for writing by tests that measure this process's memory, for reading by those that need much of it.
+pub static MEMORY: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
+/// Bytes of memory this process holds.
+pub fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
+    pages * 4096
+}
