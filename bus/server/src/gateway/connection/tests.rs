@@ -174,6 +174,22 @@ async fn a_head_that_does_not_end_is_answered_408_after_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_caller_that_sends_on_is_read_for_a_while_and_then_dropped() {
+    let mut it = connect(GatewayLimits::default(), 4096);
+    it.send("GET /a HTTP/1.1\r\n\r\n").await;
+    it.until("}").await;
+    let start = Instant::now();
+    let mut sent = 0;
+    while it.caller.write_all(&[b'x'; 4096]).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sent += 1;
+    }
+    assert!(sent > 10, "{sent}");
+    assert_eq!((&mut it.task).await.expect("no panic"), End::Stalled);
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_without_a_byte_is_closed_without_an_answer() {
     let mut it = connect(GatewayLimits::default(), 4096);
     let start = Instant::now();
