@@ -4,7 +4,7 @@ mod charset;
 mod form;
 pub(crate) mod json;
 mod soap;
-mod xml;
+pub(crate) mod xml;
 
 pub use charset::Charset;
 pub use soap::{SoapFault, SoapVersion};

@@ -12,6 +12,7 @@ mod lookup;
 mod mask;
 mod names;
 pub(crate) mod pattern;
+mod tags;
 mod text;
 
 use crate::table::Table;
@@ -135,6 +136,11 @@ pub static FUNCTIONS: &[Function] = &[
     row("base64Decode", "base64Decode(text)", "The UTF-8 text of base64 (RFC 4648 §4).", 0, 0, encode::base64_decode),
     row("parseJson", "parseJson(text)", "The document in a JSON text, under the bounds of the json codec.", 0, 0, encode::parse_json),
     row("toJson", "toJson(value)", "A value as compact JSON text.", 0, 0, encode::to_json),
+    row("parseXml", "parseXml(text)", "The document in an XML text, under the rules and bounds of the xml codec: {root: content}.", 0, 0, encode::parse_xml),
+    row("toXml", "toXml(document)", "A document {root: content} as XML text without declaration.", 0, 0, encode::to_xml),
+    row("parseTags", "parseTags(text)", "The elements of a text that is XML but for its root and its names, such as <ERR>00</ERR><批次号*>286</批次号*>, as an object; text after the last element is its member #rest.", 0, 0, tags::parse),
+    row("toTags", "toTags(object)", "The members of an object as elements one after the other, without root.", 0, 0, tags::write),
+    row("sm3", "sm3(text)", "The SM3 digest (GB/T 32905) of the UTF-8 bytes, in small hexadecimal digits.", 0, 0, encode::sm3),
     row("uuid", "uuid()", "A new random UUID (RFC 9562, version 4).", 0, 0, encode::uuid).without_input(),
     // lists and choices
     row("coalesce", "coalesce(value, others...)", "The first that is neither null nor empty text, else null.", 1, ANY, lists::coalesce),

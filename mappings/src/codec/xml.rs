@@ -78,6 +78,20 @@ pub(super) fn encode(document: &Value, format: &Format, charset: Charset) -> Res
     charset.encode(writer.finish().into())
 }
 
+/// Reads XML inside a field.
+pub(crate) fn decode_text(text: &str) -> Result<Value, CodecError> {
+    let format = Format { charset: Some(Charset::Utf8), ..Format::default() };
+    decode(text.as_bytes(), &format)
+}
+
+/// Writes XML for a field.
+pub(crate) fn encode_text(document: &Value) -> Result<String, CodecError> {
+    let format = Format::default();
+    let mut writer = Writer::new(&format, Charset::Utf8);
+    writer.document(document, true)?;
+    Ok(writer.finish())
+}
+
 /// The text of an XML message: in the definition's charset, else that of its declaration, else UTF-8.
 pub(super) fn text<'a>(bytes: &'a [u8], format: &Format) -> Result<Cow<'a, str>, CodecError> {
     let charset = match format.charset {

@@ -6,6 +6,7 @@ use crate::table::{Table, Tables};
 use cel::IdedExpr;
 use cel::common::ast::operators::{EQUALS, NOT_EQUALS};
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The names an expression depends on.
@@ -186,19 +187,36 @@ impl Checker<'_> {
         if given < function.min_arguments + own || given > function.max_arguments.saturating_add(own) {
             return Err(wrong_count(function.signature, given));
         }
+        let all: Vec<_> = call.target.as_deref().into_iter().chain(&call.args).collect();
+        let arguments = all.get(own..).unwrap_or_default();
         if function.needs_table {
-            let all: Vec<_> = call.target.as_deref().into_iter().chain(&call.args).collect();
-            let Some(Expr::Literal(LiteralValue::String(table))) = all.get(1).map(|argument| &argument.expr)
-            else {
-                return Err(ExpressionError::new(format!("{name}() names its code table by a text literal")));
-            };
-            let table = table.inner();
-            let Some(found) = self.tables.table(table) else {
-                return Err(ExpressionError::new(format!("there is no code table `{table}`")));
-            };
-            self.found.tables.insert(table.to_owned(), found.clone());
+            self.table(name, arguments)?;
+        }
+        if let Some(literals) = arguments.iter().map(|argument| literal(argument)).collect::<Option<Vec<_>>>()
+        {
+            (function.check)(&literals).map_err(|error| ExpressionError::new(format!("{name}: {error}")))?;
         }
         Ok(())
+    }
+
+    fn table(&mut self, function: &str, arguments: &[&IdedExpr]) -> Result<(), ExpressionError> {
+        let Some(Value::String(table)) = arguments.first().and_then(|argument| literal(argument)) else {
+            return Err(ExpressionError::new(format!("{function}() names its code table by a text literal")));
+        };
+        let Some(found) = self.tables.table(&table) else {
+            return Err(ExpressionError::new(format!("there is no code table `{table}`")));
+        };
+        self.found.tables.insert(table, found.clone());
+        Ok(())
+    }
+}
+
+/// The value of a text or integer literal.
+fn literal(expr: &IdedExpr) -> Option<Value> {
+    match &expr.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner().into()),
+        Expr::Literal(LiteralValue::Int(int)) => Some((*int.inner()).into()),
+        _ => None,
     }
 }
 

@@ -137,6 +137,8 @@ fn refuses_mistakes_when_compiled_and_says_where() {
         ("padLeft(a, 1, 2, 3)", "padLeft"),
         ("get(a, 'b')", "get(document, path, default)"),
         ("Person{name: 'x'}", "Person"),
+        ("date(a, 'yyyyMMdd', 'yyyy-QQ')", "pattern"),
+        ("a.mask('nothing')", "a mask is one of"),
     ] {
         let message = Expression::parse(text).expect_err(text).message;
         assert!(message.contains(part), "{text}: {message}");

@@ -3,6 +3,7 @@
 use super::{Call, FunctionError};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use qiao_vault::{Provider as _, PureProvider};
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, FunctionError>;
@@ -45,4 +46,19 @@ pub(super) fn to_json(call: &Call<'_>) -> Result<Value> {
 
 pub(super) fn uuid(_call: &Call<'_>) -> Result<Value> {
     Ok(uuid::Uuid::new_v4().to_string().into())
+}
+
+pub(super) fn sm3(call: &Call<'_>) -> Result<Value> {
+    Ok(hex::encode(PureProvider.sm3(&[call.text()?.as_bytes()])).into())
+}
+
+pub(super) fn parse_xml(call: &Call<'_>) -> Result<Value> {
+    crate::codec::xml::decode_text(&call.text()?)
+        .map_err(|error| FunctionError::new(format!("the value is not an XML document: {}", error.message)))
+}
+
+pub(super) fn to_xml(call: &Call<'_>) -> Result<Value> {
+    crate::codec::xml::encode_text(call.input)
+        .map(Value::from)
+        .map_err(|error| FunctionError::new(error.message))
 }

@@ -171,6 +171,11 @@ fn encodes_both_ways() {
     assert_eq!(run("parseJson", json!("{\"a\":[1]}")), Ok(json!({"a": [1]})));
     assert_eq!(run("toJson", json!({"a": [1]})), Ok(json!("{\"a\":[1]}")));
     assert!(run("base64Decode", json!("%")).is_err());
+    assert_eq!(run("parseXml", json!("<a><b>1</b></a>")), Ok(json!({"a": {"b": "1"}})));
+    assert_eq!(run("toXml", json!({"a": {"b": "<"}})), Ok(json!("<a><b>&lt;</b></a>")));
+    // GB/T 32905 annex A, example 1
+    let digest = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0";
+    assert_eq!(run("sm3", json!("abc")), Ok(json!(digest)));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::codec::{MAX_DEPTH, SoapVersion};
 use crate::error::{CodecError, CodecErrorKind};
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -101,6 +102,13 @@ struct Frame<'a> {
     arrays: At,
 }
 
+/// An attribute that declares no namespace.
+struct Attribute<'a> {
+    prefix: &'a str,
+    local: &'a str,
+    value: Cow<'a, str>,
+}
+
 impl<'a> Tree<'a> {
     fn open(&mut self, tag: &'a str, offset: usize, empty: bool) -> Result<(), CodecError> {
         if self.frames.is_empty() && self.root.is_some() {
@@ -113,7 +121,7 @@ impl<'a> Tree<'a> {
             let message = format!("more than {MAX_DEPTH} levels or {MAX_ELEMENTS} elements");
             return Err(CodecError::new(CodecErrorKind::Limit, message).at(self.text, offset));
         }
-        let length = tag.find([' ', '\t', '\n']).unwrap_or(tag.len());
+        let length = tag.bytes().position(|byte| matches!(byte, b' ' | b'\t' | b'\n')).unwrap_or(tag.len());
         let (name, rest) = tag.split_at(length);
         let (prefix, local) = self.qualified(name, offset)?;
         let bindings = self.bindings.len();
@@ -151,52 +159,68 @@ impl<'a> Tree<'a> {
 
     /// Binds the namespaces of a tag, then reads its other attributes; also whether it is `xsi:nil`.
     fn attributes(&mut self, text: &'a str, offset: usize) -> Result<(Map<String, Value>, bool), CodecError> {
-        let mut members = Map::new();
         if text.is_empty() {
-            return Ok((members, false));
+            return Ok((Map::new(), false));
         }
-        let mut others: Vec<(&str, &str, Cow<'_, str>)> = Vec::new();
+        let mut others = Vec::new();
         let mut attributes = Attributes::new(text);
         let bound = self.bindings.len();
         while let Some((name, value)) =
             attributes.next().map_err(|(at, message)| self.malformed(message, offset + at))?
         {
-            let (prefix, local) = self.qualified(name, offset)?;
-            let declared = match (prefix, local) {
-                ("", "xmlns") => Some(""),
-                ("xmlns", _) => Some(local),
-                _ => None,
-            };
-            match declared {
-                Some(prefix) if self.bindings.since(bound).any(|other| other == prefix) => {
-                    return Err(self.malformed("an attribute occurs twice", offset));
-                }
-                Some(prefix) => {
-                    self.bindings.bind(prefix, value).map_err(|message| self.malformed(message, offset))?;
-                }
-                None => others.push((prefix, local, value)),
+            match self.qualified(name, offset)? {
+                ("", "xmlns") => self.bind("", value, bound, offset)?,
+                ("xmlns", prefix) => self.bind(prefix, value, bound, offset)?,
+                (prefix, local) => others.push(Attribute { prefix, local, value }),
             }
             if others.len() + self.bindings.len() - bound > MAX_ATTRIBUTES {
-                return Err(CodecError::new(
-                    CodecErrorKind::Limit,
-                    format!("more than {MAX_ATTRIBUTES} attributes"),
-                )
-                .at(self.text, offset));
+                let message = format!("more than {MAX_ATTRIBUTES} attributes");
+                return Err(CodecError::new(CodecErrorKind::Limit, message).at(self.text, offset));
             }
         }
-        let mut nil = false;
-        for (index, (prefix, local, value)) in others.iter().enumerate() {
-            if others[..index].iter().any(|(other, name, _)| other == prefix && name == local) {
+        self.data(&others, offset)
+    }
+
+    /// Binds a prefix declared by a tag that had `bound` bindings before it.
+    fn bind(
+        &mut self,
+        prefix: &'a str,
+        uri: Cow<'a, str>,
+        bound: usize,
+        offset: usize,
+    ) -> Result<(), CodecError> {
+        if self.bindings.since(bound).any(|other| other == prefix) {
+            return Err(self.malformed("an attribute occurs twice", offset));
+        }
+        self.bindings.bind(prefix, uri).map_err(|message| self.malformed(message, offset))
+    }
+
+    /// The attributes that are data, and whether one of the others is `xsi:nil`.
+    fn data(
+        &self,
+        attributes: &[Attribute<'a>],
+        offset: usize,
+    ) -> Result<(Map<String, Value>, bool), CodecError> {
+        let (mut members, mut nil) = (Map::new(), false);
+        let uri = |attribute: &Attribute<'a>| match attribute.prefix {
+            "" => Some(""),
+            prefix => self.bindings.resolve(prefix),
+        };
+        for (index, attribute) in attributes.iter().enumerate() {
+            let Some(namespace) = uri(attribute) else {
+                return Err(self.malformed("an unbound prefix", offset));
+            };
+            let same = |other: &&Attribute<'a>| other.local == attribute.local;
+            if attributes[..index].iter().filter(same).any(|other| uri(other) == Some(namespace)) {
                 return Err(self.malformed("an attribute occurs twice", offset));
             }
-            let uri = if prefix.is_empty() { Some("") } else { self.bindings.resolve(prefix) };
-            let uri = uri.ok_or_else(|| self.malformed("an unbound prefix", offset))?;
-            if uri == XSI {
-                nil |= *local == "nil" && matches!(value.trim(), "true" | "1");
-            } else if !(self.envelope.is_some() && is_envelope_namespace(uri))
-                && members.insert(format!("@{local}"), Value::from(value.as_ref())).is_some()
-            {
-                return Err(self.malformed("two attributes of one name in different namespaces", offset));
+            if namespace == XSI {
+                nil |= attribute.local == "nil" && matches!(attribute.value.trim(), "true" | "1");
+            } else if !(self.envelope.is_some() && is_envelope_namespace(namespace)) {
+                let value = Value::from(attribute.value.as_ref());
+                if members.insert(format!("@{}", attribute.local), value).is_some() {
+                    return Err(self.malformed("two attributes of one name in different namespaces", offset));
+                }
             }
         }
         Ok((members, nil))
@@ -230,7 +254,10 @@ impl<'a> Tree<'a> {
     }
 
     fn text(&mut self, raw: &'a str, offset: usize) -> Result<(), CodecError> {
-        if let Some(at) = raw.find("]]>") {
+        // Looking for one byte first is several times faster than for the three.
+        if raw.as_bytes().contains(&b']')
+            && let Some(at) = raw.find("]]>")
+        {
             return Err(self.malformed("]]> in text", offset + at));
         }
         match self.frames.last_mut() {
@@ -287,9 +314,11 @@ impl<'a> Tree<'a> {
         if !self.frames.is_empty() {
             return Err(self.malformed("the text ends inside an element", self.text.len()));
         }
-        let error = self.malformed("there is no root element", self.text.len());
         let is_fault = self.envelope.as_ref().is_some_and(Envelope::is_fault);
-        Ok(Read { root: self.root.ok_or(error)?, is_fault })
+        match self.root {
+            Some(root) => Ok(Read { root, is_fault }),
+            None => Err(CodecError::malformed("there is no root element").at(self.text, self.text.len())),
+        }
     }
 
     fn malformed(&self, message: &str, offset: usize) -> CodecError {
@@ -303,11 +332,17 @@ impl<'a> Frame<'a> {
     }
 
     fn add(&mut self, name: &str, value: Value, is_array: bool) {
-        match self.members.get_mut(name) {
-            Some(Value::Array(elements)) => elements.push(value),
-            Some(first) => *first = Value::Array(vec![first.take(), value]),
-            None if is_array => drop(self.members.insert(name.to_owned(), Value::Array(vec![value]))),
-            None => drop(self.members.insert(name.to_owned(), value)),
+        if self.members.is_empty() {
+            self.members = Map::with_capacity(8);
+        }
+        match self.members.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(if is_array { Value::Array(vec![value]) } else { value });
+            }
+            Entry::Occupied(mut place) => match place.get_mut() {
+                Value::Array(elements) => elements.push(value),
+                first => *first = Value::Array(vec![first.take(), value]),
+            },
         }
     }
 

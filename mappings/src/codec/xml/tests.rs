@@ -152,6 +152,7 @@ const REFUSED: &[&str] = &[
     "<a xmlns:p='u' xmlns:p='u'/>",
     "<a><b xmlns:p='u'/><p:c/></a>",
     "<a xmlns:p='u' xmlns:q='u' p:x='1' q:x='2'/>",
+    "<a xmlns:i='http://www.w3.org/2001/XMLSchema-instance' xmlns:j='http://www.w3.org/2001/XMLSchema-instance' i:nil='1' j:nil='1'/>",
     "<a xmlns:p='u'><p:b></b></a>",
 ];
 
