@@ -13,7 +13,9 @@ use crate::definitions::{
     partner::{Breaker as BreakerDefinition, Limits},
     system::SystemDefinition,
 };
-use breaker::{Breaker, BreakerState};
+pub use breaker::BreakerState;
+
+use breaker::Breaker;
 use bulkhead::Bulkhead;
 use last_good::LastGoodAnswers;
 

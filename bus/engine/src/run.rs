@@ -16,7 +16,7 @@ mod steps;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
