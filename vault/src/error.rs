@@ -42,6 +42,9 @@ pub enum VaultError {
     Storage(#[from] StorageError),
     #[error("cryptographic provider: {0}")]
     Provider(&'static str),
+    /// Nothing may be encrypted or signed with this provider.
+    #[error("the self-test of the cryptographic provider {provider} failed: {check}")]
+    SelfTest { provider: &'static str, check: &'static str },
 }
 
 impl VaultError {

@@ -2,18 +2,23 @@
 pub mod encoding;
 pub mod envelope;
 pub mod error;
+pub mod field;
 pub mod format;
 pub mod key;
+pub mod key_text;
 pub mod provider;
+pub mod self_test;
 pub mod storage;
 pub mod vault;
 
 pub use encoding::TextForm;
 pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
 pub use error::VaultError;
+pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
 pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose};
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
+pub use self_test::{SelfTest, self_test};
 pub use storage::{
     FileStorage, KeyChange, KeyStorage, MemoryStorage, PassphraseCost, StorageError, StoredKey, VaultHeader,
 };

@@ -3,6 +3,7 @@ use crate::{
     error::VaultError,
     key::{KeyInfo, KeyRef},
     provider::{Provider, pure::PureProvider},
+    self_test::require_self_test,
     storage::KeyStorage,
 };
 use parking_lot::Mutex;
@@ -94,12 +95,14 @@ impl Vault {
         Ok(if self.0.storage.header()?.is_some() { VaultState::Sealed } else { VaultState::Uninitialised })
     }
 
-    /// Creates the key hierarchy under a root secret and leaves the vault unsealed.
+    /// Creates the key hierarchy under a root secret and leaves the vault unsealed. Runs the provider's self-test first, as
+    /// does unsealing.
     pub fn init(&self, root: &RootSecret) -> Result<(), VaultError> {
         let mut inner = self.0.inner.lock();
         if self.0.storage.header()?.is_some() {
             return Err(VaultError::AlreadyInitialised);
         }
+        require_self_test(&*self.0.provider)?;
         let (header, hierarchy) = Hierarchy::create(&*self.0.provider, root)?;
         self.0.storage.put_header(None, &header)?;
         inner.hierarchy = Some(hierarchy);
@@ -111,6 +114,7 @@ impl Vault {
     pub fn unseal(&self, root: &RootSecret) -> Result<(), VaultError> {
         let mut inner = self.0.inner.lock();
         let header = self.0.storage.header()?.ok_or(VaultError::Uninitialised)?;
+        require_self_test(&*self.0.provider)?;
         let hierarchy = Hierarchy::open(&*self.0.provider, &header, root)?;
         self.load(&mut inner, &hierarchy)?;
         inner.hierarchy = Some(hierarchy);

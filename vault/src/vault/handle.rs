@@ -111,6 +111,13 @@ impl KeyHandle {
         })
     }
 
+    /// The bytes of a key of kind `Secret`, which is a password meant for a partner and not a cryptographic key. Keys of any
+    /// other kind are refused.
+    pub fn reveal_secret(&self) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = self.producing(Some(Purpose::Secret))?;
+        Ok(Zeroizing::new(self.bytes(&key)?.to_vec()))
+    }
+
     /// Seals a value for storage with SM4-GCM under a random nonce; the result carries the key's version, so it opens
     /// after rotations too. `aad` binds it to its place (a call id, a column).
     pub fn seal_value(&self, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, VaultError> {
