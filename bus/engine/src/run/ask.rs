@@ -4,7 +4,9 @@ use std::{
     time::Duration,
 };
 
-use qiao_core::{AnswerBody, Fault, Outbound, OutboundBody, Repeat, SpanKind, fault_codes};
+use qiao_core::{
+    Answer, AnswerBody, BoxFuture, Fault, Outbound, OutboundBody, Repeat, SpanKind, fault_codes,
+};
 use qiao_mappings::{Layer, Scope};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -19,13 +21,15 @@ use super::{
 use crate::{
     definitions::system::Judgement,
     partner::{
+        PartnerState,
         breaker::Leave,
+        bulkhead::Place,
         retry::{counts_against_partner, may_repeat},
     },
     plan::flow::AskPlan,
 };
 
-/// Connectors keep the deadline themselves; this much later the engine stops waiting for one that does not.
+/// How long after the deadline a connector may still say how the attempt ended.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A partner's answer that lets the flow go on.
@@ -146,66 +150,63 @@ impl Attempt<'_> {
         let Some(connector) = &ask.system.connector else {
             return Err(Fault::new(&fault_codes::FLOW_FAULT, "the system has no protocol"));
         };
-        let state = &ask.system.state;
-        state.breaker.peek(Instant::now())?;
-        let place = state.bulkhead.enter(self.bounds.deadline).await?;
-        let now = Instant::now();
-        let deadline = (now + ask.operation.timeout).min(self.bounds.deadline);
-        if deadline <= now {
-            let detail = "the time ran out before the partner was asked";
-            return Err(Fault::new(&fault_codes::DEADLINE_EXCEEDED, detail).with_repeat(Repeat::Safe));
-        }
-        let leave = state.breaker.admit(now)?;
+        let entered = enter(&ask.system.state, ask.operation.timeout, self.bounds.deadline).await?;
+        let Entered { place, leave, deadline, fair } = entered;
         let span = context.spans.open(self.bounds.parent, SpanKind::Attempt, ask.system.id.clone());
         let mut in_flight = InFlight(ask.operation.changing.then_some(context));
-        let answer = timeout_at(deadline + GRACE, connector.call(self.outbound(deadline))).await;
+        let answer = within(deadline, ask.operation.changing, connector.call(self.outbound(deadline))).await;
         in_flight.0 = None;
         drop(place);
         let sent = self.request.body.len() as u64;
-        // A timeout says little about a partner that was given less than half of its time.
-        let fair = deadline - now >= ask.operation.timeout / 2;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(fault)) => return Err(failed(fault, leave, span, sent, fair)),
-            Err(_) => {
-                let repeat = if ask.operation.changing { Repeat::Unknown } else { Repeat::Safe };
-                let fault = Fault::new(&fault_codes::PARTNER_TIMEOUT, "the connector overran its deadline");
-                return Err(failed(fault.with_repeat(repeat), leave, span, sent, fair));
-            }
-        };
+        match answer {
+            Ok(answer) => self.finish(answer, leave, span, sent),
+            Err(fault) => Err(failed(fault, leave, span, sent, fair)),
+        }
+    }
+
+    /// Reads and judges an answer, and tells breaker and span.
+    fn finish(
+        &self,
+        answer: Answer,
+        leave: Leave<'_>,
+        span: SpanGuard,
+        sent: u64,
+    ) -> Result<(judge::ReadAnswer, usize), Fault> {
+        let (context, ask) = (self.context, self.ask);
         if answer.mocked.is_some() {
             context.mocked.store(true, Relaxed);
         }
         let AnswerBody::Whole(bytes) = &answer.body else {
             let fault = judge::broken(ask, "the connector streamed an answer that was to be read".into());
-            return Err(failed(fault, leave, span, sent, fair));
+            return Err(failed(fault, leave, span, sent, true));
         };
         let end = |end: End| end.bytes(sent, bytes.len() as u64).named(answer.endpoint.clone());
-        let read = judge::read(ask, self.call, answer.status, &answer.headers, bytes);
-        let read = match read {
-            Ok(read) => read,
+        let judged = match judge::read(ask, self.call, answer.status, &answer.headers, bytes) {
+            Ok(read) => {
+                if read.verdict.unwell {
+                    leave.bad()
+                } else {
+                    leave.good()
+                }
+                match refusal(ask, &read.verdict, answer.status, &answer.headers) {
+                    None => Ok(read),
+                    Some(fault) => Err(fault),
+                }
+            }
             Err(fault) => {
-                let fault = fault.with_endpoint(answer.endpoint.clone());
-                tell(&fault, leave, fair);
-                span.finish(end(End::fault(&fault)));
-                return Err(fault);
+                tell(&fault, leave, true);
+                Err(fault)
             }
         };
-        if read.verdict.unwell {
-            leave.bad()
-        } else {
-            leave.good()
-        }
-        match refusal(ask, &read.verdict, answer.status, &answer.headers) {
-            None => {
+        match judged {
+            Ok(read) => {
                 let note = format!("status {}, judged {}", answer.status, word(read.verdict.is));
                 span.finish(end(End::of(qiao_core::Outcome::Ok).note(&note)));
                 Ok((read, bytes.len()))
             }
-            Some(fault) => {
-                let fault = fault.with_endpoint(answer.endpoint.clone());
+            Err(fault) => {
                 span.finish(end(End::fault(&fault)));
-                Err(fault)
+                Err(fault.with_endpoint(answer.endpoint.clone()))
             }
         }
     }
@@ -227,8 +228,48 @@ impl Attempt<'_> {
     }
 }
 
+/// What an attempt holds while it is under way.
+pub(crate) struct Entered<'a> {
+    pub place: Place,
+    pub leave: Leave<'a>,
+    pub deadline: Instant,
+    /// Whether the partner is given enough time for a timeout to tell something: at least half of the operation's.
+    pub fair: bool,
+}
+
+/// Leave from the breaker and a place at the partner, for one attempt.
+pub(crate) async fn enter(
+    state: &PartnerState,
+    timeout: Duration,
+    bound: Instant,
+) -> Result<Entered<'_>, Fault> {
+    state.breaker.peek(Instant::now())?;
+    let place = state.bulkhead.enter(bound).await?;
+    let now = Instant::now();
+    let deadline = (now + timeout).min(bound);
+    if deadline <= now {
+        let detail = "the time ran out before the partner was asked";
+        return Err(Fault::new(&fault_codes::DEADLINE_EXCEEDED, detail).with_repeat(Repeat::Safe));
+    }
+    let leave = state.breaker.admit(now)?;
+    Ok(Entered { place, leave, deadline, fair: deadline - now >= timeout / 2 })
+}
+
+/// The connector's answer; connectors keep the deadline themselves, this only stops waiting for one that does not.
+pub(crate) async fn within(
+    deadline: Instant,
+    changing: bool,
+    answer: BoxFuture<'_, Result<Answer, Fault>>,
+) -> Result<Answer, Fault> {
+    timeout_at(deadline + GRACE, answer).await.unwrap_or_else(|_| {
+        let repeat = if changing { Repeat::Unknown } else { Repeat::Safe };
+        Err(Fault::new(&fault_codes::PARTNER_TIMEOUT, "the connector overran its deadline")
+            .with_repeat(repeat))
+    })
+}
+
 /// Ends an attempt without an answer.
-fn failed(fault: Fault, leave: Leave<'_>, span: SpanGuard, sent: u64, fair: bool) -> Fault {
+pub(crate) fn failed(fault: Fault, leave: Leave<'_>, span: SpanGuard, sent: u64, fair: bool) -> Fault {
     tell(&fault, leave, fair);
     let end = End::fault(&fault).bytes(sent, 0);
     span.finish(match fault.endpoint() {
@@ -238,7 +279,7 @@ fn failed(fault: Fault, leave: Leave<'_>, span: SpanGuard, sent: u64, fair: bool
     fault
 }
 
-pub(crate) fn tell(fault: &Fault, leave: Leave<'_>, fair: bool) {
+fn tell(fault: &Fault, leave: Leave<'_>, fair: bool) {
     let timed_out = fault.code() == &fault_codes::PARTNER_TIMEOUT;
     if counts_against_partner(fault) && (fair || !timed_out) {
         leave.bad();

@@ -3,23 +3,22 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
 use qiao_core::{
-    Answer, AnswerBody, CallId, Fault, Outbound, OutboundBody, Outcome, Repeat, SpanKind,
+    Answer, AnswerBody, CallId, Fault, Outbound, OutboundBody, Outcome, SpanKind,
     connector::{StreamBody, StreamError},
     fault_codes,
 };
 use qiao_mappings::Scope;
 use serde_json::{Value, json};
-use tokio::time::timeout_at;
 
 use super::{
-    ask::tell,
+    ask::{self, Entered},
     scope::Named,
     spans::{End, SpanLog},
     wire,
@@ -33,8 +32,6 @@ use crate::{
         system::PathPart,
     },
 };
-
-const GRACE: Duration = Duration::from_millis(100);
 
 /// A call to pass through.
 pub struct ForwardInput<'a> {
@@ -103,17 +100,7 @@ pub async fn forward(
         traceparent: traceparent.clone(),
     };
     if attempts == 1 {
-        let (body, sent) = match body {
-            ForwardBody::Empty => (OutboundBody::Whole(Bytes::new()), 0),
-            ForwardBody::Whole(bytes) => {
-                let sent = bytes.len() as u64;
-                (OutboundBody::Whole(bytes), sent)
-            }
-            ForwardBody::Stream(stream) => {
-                let sent = stream.size_hint().exact().unwrap_or(0);
-                (OutboundBody::Stream(stream), sent)
-            }
-        };
+        let (body, sent) = sent(body);
         return attempt(plan, outbound(headers, path, body, 0, None), deadline, sent, spans).await;
     }
     let mut avoid = None;
@@ -135,6 +122,21 @@ pub async fn forward(
     }
 }
 
+/// The body for the connector, and its size where it is known.
+fn sent(body: ForwardBody) -> (OutboundBody, u64) {
+    match body {
+        ForwardBody::Empty => (OutboundBody::Whole(Bytes::new()), 0),
+        ForwardBody::Whole(bytes) => {
+            let sent = bytes.len() as u64;
+            (OutboundBody::Whole(bytes), sent)
+        }
+        ForwardBody::Stream(stream) => {
+            let sent = stream.size_hint().exact().unwrap_or(0);
+            (OutboundBody::Stream(stream), sent)
+        }
+    }
+}
+
 async fn attempt(
     plan: &ForwardPlan,
     mut outbound: Outbound,
@@ -145,28 +147,11 @@ async fn attempt(
     let Some(connector) = &plan.system.connector else {
         return Err(Fault::new(&fault_codes::FLOW_FAULT, "the system has no protocol"));
     };
-    let state = &plan.system.state;
-    let changing = plan.operation.changing;
-    state.breaker.peek(tokio::time::Instant::now())?;
-    let place = state.bulkhead.enter(bound).await?;
-    let now = tokio::time::Instant::now();
-    let deadline = (now + plan.operation.timeout).min(bound);
-    if deadline <= now {
-        let detail = "the time ran out before the partner was asked";
-        return Err(Fault::new(&fault_codes::DEADLINE_EXCEEDED, detail).with_repeat(Repeat::Safe));
-    }
-    let leave = state.breaker.admit(now)?;
+    let entered = ask::enter(&plan.system.state, plan.operation.timeout, bound).await?;
+    let Entered { place, leave, deadline, fair } = entered;
     outbound.deadline = deadline.into_std();
     let span = spans.open(None, SpanKind::Attempt, plan.span.clone());
-    let answer = match timeout_at(deadline + GRACE, connector.forward(outbound)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let repeat = if changing { Repeat::Unknown } else { Repeat::Safe };
-            Err(Fault::new(&fault_codes::PARTNER_TIMEOUT, "the connector overran its deadline")
-                .with_repeat(repeat))
-        }
-    };
-    match answer {
+    match ask::within(deadline, plan.operation.changing, connector.forward(outbound)).await {
         Ok(answer) => {
             if matches!(answer.status, 429 | 500..) {
                 leave.bad()
@@ -180,15 +165,7 @@ async fn attempt(
             span.finish(End::of(Outcome::Ok).bytes(sent, received).named(answer.endpoint.clone()));
             Ok(output(answer, place))
         }
-        Err(fault) => {
-            tell(&fault, leave, deadline - now >= plan.operation.timeout / 2);
-            let end = End::fault(&fault).bytes(sent, 0);
-            span.finish(match fault.endpoint() {
-                Some(endpoint) => end.named(endpoint.clone()),
-                None => end,
-            });
-            Err(fault)
-        }
+        Err(fault) => Err(ask::failed(fault, leave, span, sent, fair)),
     }
 }
 

@@ -91,26 +91,8 @@ pub(crate) fn read(
 ) -> Result<ReadAnswer, Fault> {
     let form = &ask.operation.answer;
     let success = (200..300).contains(&status);
-    let lenient = |result: Result<Value, Fault>| match result {
-        Ok(value) => Ok(Some(value)),
-        Err(fault) if success || fault.code() == &fault_codes::VAULT_SEALED => Err(fault),
-        Err(_) => Ok(None),
-    };
-    let mut soap_fault = Value::Null;
-    let decoded = if bytes.is_empty() {
-        Ok(Value::Null)
-    } else {
-        form.wire
-            .decode(bytes)
-            .map_err(|error| broken(ask, format!("the answer cannot be read: {error}")))
-            .map(|decoded| {
-                if let Some(fault) = &decoded.soap_fault {
-                    soap_fault = json!({"code": fault.code, "string": fault.string});
-                }
-                decoded.document
-            })
-    };
-    let wire = lenient(decoded)?.unwrap_or_default();
+    let decoded = lenient(success, decode(ask, bytes))?;
+    let (wire, soap_fault) = decoded.unwrap_or_default();
     let mut scope = AnswerScope {
         status: Value::from(status),
         raw_headers: headers,
@@ -124,25 +106,50 @@ pub(crate) fn read(
     };
     let opened = match &form.open {
         None => None,
-        Some(open) => lenient(self::open(ask, open, &scope).map(Option::unwrap_or_default))?,
+        Some(open) => lenient(success, self::open(ask, open, &scope))?.flatten(),
     };
-    let opened = opened.filter(|opened| !opened.is_null());
     scope.plain = opened.as_ref();
-    let readable = form.open.is_none() || opened.is_some();
-    let framed = match &form.frame {
-        Some(frame) if readable && soap_fault.is_null() => {
-            let framed = frame.apply(&scope);
-            lenient(framed.map_err(|error| broken(ask, format!("the answer cannot be framed: {error}"))))?
-        }
-        _ => None,
+    let unopened = form.open.is_some() && opened.is_none();
+    let (framed, unframed) = match &form.frame {
+        Some(frame) if !unopened && soap_fault.is_null() => match frame.apply(&scope) {
+            Ok(framed) => (Some(framed), None),
+            Err(error) => (None, Some(broken(ask, format!("the answer cannot be framed: {error}")))),
+        },
+        _ => (None, None),
     };
-    let unopened = success && form.open.is_some() && opened.is_none();
-    let plain_wire = form.open.is_none().then_some(&wire);
-    scope.body = framed.as_ref().or(opened.as_ref()).or(plain_wire);
+    let business = if unframed.is_some() { None } else { framed.as_ref().or(opened.as_ref()) };
+    let plain_wire = (form.open.is_none() && unframed.is_none()).then_some(&wire);
+    scope.body = business.or(plain_wire);
     let verdict = judge(ask, status, &scope, unopened)?;
+    if let Some(fault) = unframed
+        && matches!(verdict.is, Judgement::Ok | Judgement::Done | Judgement::Partial | Judgement::Broken)
+    {
+        // A refusal often lacks what the frame reads; an answer that is taken must not.
+        return Err(fault);
+    }
     drop(scope);
     let body = framed.or(opened).unwrap_or_else(|| if form.open.is_none() { wire } else { Value::Null });
     Ok(ReadAnswer { body, verdict })
+}
+
+/// What cannot be read of an answer that failed by its status is left out.
+fn lenient<T>(success: bool, read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if success || fault.code() == &fault_codes::VAULT_SEALED => Err(fault),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The wire document and the SOAP fault.
+fn decode(ask: &AskPlan, bytes: &[u8]) -> Result<(Value, Value), Fault> {
+    if bytes.is_empty() {
+        return Ok((Value::Null, Value::Null));
+    }
+    let decoded = ask.operation.answer.wire.decode(bytes);
+    let decoded = decoded.map_err(|error| broken(ask, format!("the answer cannot be read: {error}")))?;
+    let fault = decoded.soap_fault.map(|fault| json!({"code": fault.code, "string": fault.string}));
+    Ok((decoded.document, fault.unwrap_or_default()))
 }
 
 /// Opens the sealed object; null where there is none to open.

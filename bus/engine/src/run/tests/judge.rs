@@ -88,3 +88,25 @@ operations:
         assert_eq!((ran.fault(), &ran.body["repeat"]), (5004, &json!(repeat)));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_need_not_have_what_the_frame_reads_but_an_ok_must() {
+    let definition = "
+system: a
+title: 测试系统
+protocol: http
+answer: {wire: {codec: json}, frame: [{to: v, from: $.wire.v, required: true}]}
+judge: [{when: wire.ok, is: ok}, {is: refused, code: '${wire.code}'}]
+operations:
+  query: {title: 查, path: /query, changing: false}
+";
+    for (answer, fault) in [
+        (json!({"ok": true, "v": 1}), 0),
+        (json!({"ok": false, "code": "E1"}), 5005),
+        (json!({"ok": true}), 5004),
+    ] {
+        let bench =
+            Bench::with(vec![read(definition)], "", FLOW, move |_| Reaction::Answer(200, answer.clone()));
+        assert_eq!(bench.call(json!({})).await.fault(), fault);
+    }
+}
