@@ -13,6 +13,8 @@ pub(super) struct Wanted {
     /// JSON Schema type names, in the order met; empty: anything.
     types: Vec<String>,
     words: Vec<String>,
+    /// What text has to look like, where the schema explains it with examples.
+    form: Option<String>,
     anything: bool,
 }
 
@@ -52,7 +54,13 @@ impl Wanted {
             return;
         }
         match schema.get("type") {
-            Some(Value::String(name)) => self.add(name),
+            Some(Value::String(name)) => {
+                self.add(name);
+                if name == "string" && schema.get("examples").is_some() {
+                    let about = schema.get("description").and_then(Value::as_str);
+                    self.form = about.map(|about| about.trim_end_matches('.').to_owned());
+                }
+            }
             Some(Value::Array(names)) => {
                 names.iter().filter_map(Value::as_str).for_each(|name| self.add(name))
             }
@@ -98,6 +106,8 @@ impl Wanted {
         for name in self.types.iter().filter(|name| *name != "null" || self.types.len() == 1) {
             if name == "string" && !self.words.is_empty() {
                 alternatives.extend(self.words.iter().map(|word| format!("`{word}`")));
+            } else if let Some(form) = self.form.as_ref().filter(|_| name == "string") {
+                alternatives.push(format!("text: {form}"));
             } else {
                 alternatives.push(in_words(name).to_owned());
             }
@@ -105,7 +115,8 @@ impl Wanted {
         let last = alternatives.pop().unwrap_or_else(|| "something else".to_owned());
         let wanted =
             if alternatives.is_empty() { last } else { format!("{} or {last}", alternatives.join(", ")) };
-        format!("wanted {wanted}, found {}", describe(found, !self.words.is_empty()))
+        let mark = if self.form.is_some() { ";" } else { "," };
+        format!("wanted {wanted}{mark} found {}", describe(found, !self.words.is_empty()))
     }
 
     pub fn nearest(&self, found: &Value) -> Option<String> {
@@ -117,7 +128,9 @@ impl Wanted {
     pub fn remedy(&self, found: &Value) -> Option<String> {
         let wants = |name: &str| self.types.iter().any(|wanted| wanted == name);
         let remedy = match found {
-            Value::Number(_) | Value::Bool(_) if wants("string") && self.words.is_empty() => {
+            Value::Number(_) | Value::Bool(_)
+                if wants("string") && self.words.is_empty() && self.form.is_none() =>
+            {
                 "put it in quotes"
             }
             Value::String(text) if wants("boolean") => match text.to_ascii_lowercase().as_str() {
@@ -170,7 +183,9 @@ pub(super) fn rule(error: &ValidationError<'_>, schema: &Value) -> String {
 /// Does not repeat the text found: it may be a secret put where a reference belongs.
 fn pattern_in_words(pattern: &str, schema: &Value) -> String {
     match schema.get("description").and_then(Value::as_str) {
-        Some(about) if schema.get("examples").is_some() => format!("wanted: {}", about.trim_end_matches('.')),
+        Some(about) if schema.get("examples").is_some() => {
+            format!("wanted text: {}", about.trim_end_matches('.'))
+        }
         Some(about) => format!("wanted: {} (pattern `{pattern}`)", about.trim_end_matches('.')),
         None => format!("wanted text of the pattern `{pattern}`"),
     }

@@ -20,7 +20,8 @@ pub struct NotAQuantity {
     wanted: &'static str,
 }
 
-const TIME_UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const TIME_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 const SIZE_UNITS: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// The number times its unit, or none where the text has another form or the product does not fit.
@@ -32,8 +33,11 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 fn write(value: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let (name, factor) =
-        units.iter().rev().find(|(_, factor)| value != 0 && value.is_multiple_of(*factor)).unwrap_or(&units[0]);
+    let (name, factor) = units
+        .iter()
+        .rev()
+        .find(|(_, factor)| value != 0 && value.is_multiple_of(*factor))
+        .unwrap_or(&units[0]);
     write!(f, "{}{name}", value / factor)
 }
 
@@ -96,7 +100,12 @@ macro_rules! quantity_as_text {
 }
 
 quantity_as_text!(Duration, "^[0-9]{1,9}(ms|s|m|h|d)$", "A length of time: 500ms, 2s, 5m, 1h, 1d.", "2s");
-quantity_as_text!(Bytes, "^[0-9]{1,9}(B|KiB|MiB|GiB)$", "A size in bytes: 512B, 64KiB, 10MiB, 1GiB.", "64KiB");
+quantity_as_text!(
+    Bytes,
+    "^[0-9]{1,9}(B|KiB|MiB|GiB)$",
+    "A size in bytes: 512B, 64KiB, 10MiB, 1GiB.",
+    "64KiB"
+);
 
 #[cfg(test)]
 mod tests {
