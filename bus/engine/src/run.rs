@@ -19,7 +19,7 @@ mod wire;
 pub(crate) mod tests;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
@@ -27,7 +27,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use qiao_core::{CallId, Fault, Outcome, SpanKind, fault_codes};
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 pub use answer::{DEGRADED, FaultResponse, fault_response};
 pub use forward::{ForwardBody, ForwardInput, ForwardOutput, forward};
@@ -38,7 +37,7 @@ use crate::plan::{
     interface::{FlowPlan, Work},
 };
 use context::{Bounds, CallContext, Reply, Stop};
-use scope::{Base, FlowScope};
+use scope::{Base, CallDocument, FlowScope};
 
 /// A call let in by the gateway.
 pub struct CallInput<'a> {
@@ -70,6 +69,8 @@ pub struct CallOutput {
     pub mocked: bool,
 }
 
+/// Stand-ins named in `X-Degraded`; the others are counted.
+const MOST_MARKS: usize = 8;
 /// Headers that prove who calls are no business of a flow.
 const CREDENTIALS: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-app-key"];
 
@@ -122,7 +123,12 @@ async fn phases(
     let span = context.spans.open(None, SpanKind::Phase, "flow".into());
     let bounds = Bounds { deadline: context.deadline, parent: span.index() };
     let ended = steps::run_steps(context, &flow.steps, &mut scope, bounds).await;
-    degraded.extend(scope.degraded.iter().map(|(step, from)| format!("{step}={}", from.as_str())));
+    degraded.extend(
+        scope.degraded.iter().take(MOST_MARKS).map(|(step, from)| format!("{step}={}", from.as_str())),
+    );
+    if scope.degraded.len() > MOST_MARKS {
+        degraded.push(format!("+{}", scope.degraded.len() - MOST_MARKS));
+    }
     match &ended {
         Ok(()) => span.finish(End::of(Outcome::Failed).note("the flow ended without an answer")),
         Err(stop) => span.finish(steps::end_of(stop)),
@@ -151,29 +157,22 @@ fn base(
     request: Value,
     plan: &Plan,
 ) -> Base {
-    let call = json!({
-        "id": input.call.to_string(),
-        "traceId": input.call.to_string(),
-        "startedAt": started_at(input.started_us),
-        "interface": &*interface.id,
-        "requestId": input.request_id.as_deref(),
-        "plan": plan.number,
-    });
+    let call = CallDocument {
+        id: input.call,
+        interface: interface.id.clone(),
+        started_us: input.started_us,
+        request_id: input.request_id.clone(),
+        plan: plan.number,
+        built: OnceLock::new(),
+    };
     let nobody = || Arc::new(json!({"id": null, "title": null}));
     Base {
         names: flow.names.clone(),
         request: Arc::new(request),
         headers: flow.reads_headers.then(|| visible_headers(input.headers)),
         caller: input.caller.as_ref().map_or_else(nobody, |caller| caller.document.clone()),
-        call: Arc::new(call),
+        call,
     }
-}
-
-/// RFC 3339 in China standard time.
-fn started_at(started_us: i64) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(started_us) * 1000);
-    let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
-    moment.ok().and_then(|moment| moment.to_offset(china).format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 fn visible_headers(headers: &HeaderMap) -> Value {

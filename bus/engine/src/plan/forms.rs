@@ -9,6 +9,7 @@ use crate::definitions::system::{AnswerForm, JudgeRule, Judgement, OpenForm, Req
 /// From business document to wire.
 pub(crate) struct RequestPlan {
     pub wire: Codec,
+    pub content_type: HeaderValue,
     pub seal: Option<SealPlan>,
     pub frame: Option<Mapping>,
 }
@@ -70,7 +71,13 @@ pub(crate) fn request(draft: &mut Draft<'_>, path: &str, form: &RequestForm) -> 
     if let Some(Some(frame)) = &frame {
         draft.reads(&place, frame.roots(), FRAMING);
     }
-    Some(RequestPlan { wire: wire?, seal: seal?, frame: frame? })
+    let wire = wire?;
+    let Ok(content_type) = HeaderValue::from_str(wire.content_type()) else {
+        draft
+            .wrong(&format!("{path}.wire.contentType"), "the value holds characters that no header may hold");
+        return None;
+    };
+    Some(RequestPlan { wire, content_type, seal: seal?, frame: frame? })
 }
 
 fn seal(draft: &mut Draft<'_>, path: &str, form: &SealForm) -> Option<SealPlan> {

@@ -47,8 +47,8 @@ pub(crate) struct FlowPlan {
     pub steps: Steps,
     /// Names of the slots.
     pub names: Arc<[Arc<str>]>,
-    /// `outcomes` before any step ran.
-    pub outcomes: Arc<Value>,
+    /// `outcomes` before any step ran; none where no step reads it.
+    pub outcomes: Option<Arc<Value>>,
     pub reads_headers: bool,
 }
 
@@ -171,6 +171,7 @@ fn flow_plan(
         names: Vec::new(),
         outcomes: Map::new(),
         reads_headers: false,
+        reads_outcomes: false,
         kept: Vec::new(),
     };
     let steps = compiler.compile(&definition.flow);
@@ -178,7 +179,7 @@ fn flow_plan(
     Some(FlowPlan {
         steps: steps?,
         names: compiler.names.into(),
-        outcomes: Arc::new(Value::Object(compiler.outcomes)),
+        outcomes: compiler.reads_outcomes.then(|| Arc::new(Value::Object(compiler.outcomes))),
         reads_headers: compiler.reads_headers,
     })
 }

@@ -32,6 +32,8 @@ pub(crate) struct FlowCompiler<'a, 'd> {
     pub outcomes: Map<String, Value>,
     /// Whether any part reads `headers`.
     pub reads_headers: bool,
+    /// Whether any part reads `outcomes`.
+    pub reads_outcomes: bool,
     /// Which last good answers are in use, by system.
     pub kept: Vec<(Arc<str>, u64)>,
 }
@@ -92,6 +94,7 @@ impl FlowCompiler<'_, '_> {
     /// Notes what a part reads and refuses documents that no step gives.
     fn reads(&mut self, path: &str, roots: &[String]) {
         self.reads_headers |= roots.iter().any(|root| root == "headers");
+        self.reads_outcomes |= roots.iter().any(|root| root == "outcomes");
         let names = &self.names;
         let known = |root: &str| FIXED.contains(&root) || names.iter().any(|name| **name == *root);
         if let Some(root) = unknown_root(roots, &known) {
@@ -216,6 +219,7 @@ impl FlowCompiler<'_, '_> {
         let names = self.names.clone();
         let known = |root: &str| FIXED.contains(&root) || names.iter().any(|name| **name == *root);
         self.reads_headers |= step.headers.values().any(|text| text.contains("headers"));
+        self.reads_outcomes |= step.headers.values().any(|text| text.contains("outcomes"));
         let headers = forms::headers(self.draft, &format!("{path}.headers"), &step.headers, &known);
         let status = self.status(&format!("{path}.status"), step.status.unwrap_or(200));
         Some(RespondPlan { status: status?, body: body?, headers: headers? })

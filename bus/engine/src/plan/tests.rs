@@ -204,3 +204,16 @@ async fn a_partners_state_outlives_the_plan_unless_its_limits_change() {
     let other = again(2, &flow.replace("1h", "2h"));
     assert_eq!(other.call(json!({"id": 1})).await.fault(), 5003, "another definition, other answers");
 }
+
+#[tokio::test]
+async fn the_definitions_of_this_project_compile() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../routes");
+    let loaded = crate::load::load(&folder);
+    assert!(loaded.mistakes.is_empty(), "{:#?}", loaded.mistakes);
+    let partners = Partners::new(|_| Reaction::Hang);
+    let plan = plan_of(&loaded.definitions, &partners, None).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
+    assert_eq!(plan.interfaces().count(), loaded.definitions.interfaces.len());
+    assert!(
+        plan.interface("permit.registration-upload").is_some_and(|interface| interface.request.is_some())
+    );
+}

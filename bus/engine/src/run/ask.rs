@@ -7,14 +7,14 @@ use std::{
 use qiao_core::{
     Answer, AnswerBody, BoxFuture, Fault, Outbound, OutboundBody, Repeat, SpanKind, fault_codes,
 };
-use qiao_mappings::{Layer, Scope};
+use qiao_mappings::Layer;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     context::{Bounds, CallContext, Effect},
     faults, judge,
-    scope::FlowScope,
+    scope::{CallDocument, FlowScope},
     spans::{End, SpanGuard},
     wire::{self, WireRequest},
 };
@@ -98,14 +98,25 @@ async fn attempts(
     bounds: Bounds,
 ) -> Result<(judge::ReadAnswer, usize), Fault> {
     let operation = &ask.operation;
-    let call = scope.get("call").unwrap_or(&Value::Null);
+    let call = &scope.base.call;
     let key: Option<Box<str>> = operation.keyed.then(|| format!("{}-{name}", context.call).into());
     let mut request = wire::encode(ask, plain, call)?;
     let mut avoid = None;
-    let mut number = 0;
-    loop {
-        let sent = Attempt { context, ask, request: &request, number, avoid, key: &key, call, bounds };
-        let fault = match sent.make().await {
+    let mut uncertain = false;
+    for number in 1.. {
+        let last = number >= ask.retry.attempts;
+        let request_now = if last { std::mem::take(&mut request) } else { request.clone() };
+        let attempt = Attempt {
+            context,
+            ask,
+            request: request_now,
+            number: number - 1,
+            avoid,
+            key: &key,
+            call,
+            bounds,
+        };
+        let fault = match attempt.make().await {
             Ok(answer) => {
                 if operation.changing {
                     context.took_effect(Effect::Some);
@@ -114,38 +125,44 @@ async fn attempts(
             }
             Err(fault) => fault,
         };
-        number += 1;
-        let again = number < ask.retry.attempts && may_repeat(&fault, operation.changing, operation.keyed);
+        uncertain |= operation.changing && fault.repeat() == Repeat::Unknown;
         let wait = ask.retry.wait(number, rand::random()).max(fault.retry_after().unwrap_or_default());
         let next = Instant::now() + wait;
-        if !again || next >= bounds.deadline {
-            if operation.changing && fault.repeat() == Repeat::Unknown {
-                context.took_effect(Effect::Unknown);
-            }
-            return Err(fault);
+        if last || next >= bounds.deadline || !may_repeat(&fault, operation.changing, operation.keyed) {
+            return Err(ended(context, fault, uncertain));
         }
         sleep_until(next).await;
         avoid = fault.endpoint().cloned();
         if operation.request.seal.is_some() {
             // A fresh seal: partners refuse a nonce or timestamp they have seen.
-            request = wire::encode(ask, plain, call)?;
+            request = wire::encode(ask, plain, call).map_err(|fault| ended(context, fault, uncertain))?;
         }
     }
+    Err(Fault::new(&fault_codes::INTERNAL, "attempts are numbered without end"))
+}
+
+/// The last fault; where an earlier attempt may have taken effect, a repeat of it is not safe either.
+fn ended(context: &CallContext, fault: Fault, uncertain: bool) -> Fault {
+    if !uncertain {
+        return fault;
+    }
+    context.took_effect(Effect::Unknown);
+    if fault.repeat() == Repeat::Safe { fault.with_repeat(Repeat::Unknown) } else { fault }
 }
 
 struct Attempt<'a> {
     context: &'a CallContext,
     ask: &'a AskPlan,
-    request: &'a WireRequest,
+    request: WireRequest,
     number: u32,
     avoid: Option<Arc<str>>,
     key: &'a Option<Box<str>>,
-    call: &'a Value,
+    call: &'a CallDocument,
     bounds: Bounds,
 }
 
 impl Attempt<'_> {
-    async fn make(self) -> Result<(judge::ReadAnswer, usize), Fault> {
+    async fn make(mut self) -> Result<(judge::ReadAnswer, usize), Fault> {
         let (context, ask) = (self.context, self.ask);
         let Some(connector) = &ask.system.connector else {
             return Err(Fault::new(&fault_codes::FLOW_FAULT, "the system has no protocol"));
@@ -154,10 +171,11 @@ impl Attempt<'_> {
         let Entered { place, leave, deadline, fair } = entered;
         let span = context.spans.open(self.bounds.parent, SpanKind::Attempt, ask.system.id.clone());
         let mut in_flight = InFlight(ask.operation.changing.then_some(context));
-        let answer = within(deadline, ask.operation.changing, connector.call(self.outbound(deadline))).await;
+        let sent = self.request.body.len() as u64;
+        let outbound = self.outbound(deadline);
+        let answer = within(deadline, ask.operation.changing, connector.call(outbound)).await;
         in_flight.0 = None;
         drop(place);
-        let sent = self.request.body.len() as u64;
         match answer {
             Ok(answer) => self.finish(answer, leave, span, sent),
             Err(fault) => Err(failed(fault, leave, span, sent, fair)),
@@ -211,16 +229,18 @@ impl Attempt<'_> {
         }
     }
 
-    fn outbound(&self, deadline: Instant) -> Outbound {
+    /// The request, which is handed over.
+    fn outbound(&mut self, deadline: Instant) -> Outbound {
+        let WireRequest { path, headers, body } = std::mem::take(&mut self.request);
         Outbound {
             operation: self.ask.operation.index,
-            path: self.request.path.clone(),
+            path,
             method: self.ask.operation.method.clone(),
-            headers: self.request.headers.clone(),
-            body: OutboundBody::Whole(self.request.body.clone()),
+            headers,
+            body: OutboundBody::Whole(body),
             deadline: deadline.into_std(),
             attempt: self.number,
-            avoid: self.avoid.clone(),
+            avoid: self.avoid.take(),
             changing: self.ask.operation.changing,
             idempotency_key: self.key.clone(),
             traceparent: self.context.traceparent.clone(),

@@ -1,7 +1,7 @@
 //! Pass-through: bodies go by unread, governed like any other call. The bus's hottest path: no JSON, no copies.
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Instant,
 };
@@ -15,11 +15,11 @@ use qiao_core::{
     fault_codes,
 };
 use qiao_mappings::Scope;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     ask::{self, Entered},
-    scope::Named,
+    scope::CallDocument,
     spans::{End, SpanLog},
     wire,
 };
@@ -45,6 +45,8 @@ pub struct ForwardInput<'a> {
     pub headers: HeaderMap,
     pub body: ForwardBody,
     pub deadline: Instant,
+    /// Unix time of acceptance, microseconds.
+    pub started_us: i64,
     pub traceparent: Option<Box<str>>,
 }
 
@@ -68,7 +70,7 @@ pub struct ForwardOutput {
 /// Passes a call through. One attempt, and one more for each the system's retry allows where the body is empty and the
 /// operation changes nothing. Errors are those of a call step; an answer of any status is passed on, not judged.
 pub async fn forward(
-    _plan: &Arc<Plan>,
+    whole: &Arc<Plan>,
     interface: &Arc<InterfacePlan>,
     input: ForwardInput<'_>,
     spans: &SpanLog,
@@ -76,11 +78,20 @@ pub async fn forward(
     let Work::Forward(plan) = &interface.work else {
         return Err(Fault::new(&fault_codes::INTERNAL, "the interface has a flow: it is not passed through"));
     };
-    let ForwardInput { call, method, rest, query, mut headers, body, deadline, traceparent } = input;
+    let ForwardInput { call, method, rest, query, mut headers, body, deadline, started_us, traceparent } =
+        input;
     if rest.split('/').any(is_dots) {
         return Err(Fault::new(&fault_codes::BAD_REQUEST, "the path holds `.` or `..` segments"));
     }
-    add_headers(plan, interface, call, &mut headers)?;
+    let document = CallDocument {
+        id: call,
+        interface: interface.id.clone(),
+        started_us,
+        request_id: None,
+        plan: whole.number,
+        built: OnceLock::new(),
+    };
+    add_headers(plan, &document, &mut headers)?;
     let deadline = tokio::time::Instant::from_std(deadline);
     let path = path(plan, rest, query);
     let key: Option<Box<str>> = plan.operation.keyed.then(|| format!("{call}-forward").into());
@@ -151,7 +162,8 @@ async fn attempt(
     let Entered { place, leave, deadline, fair } = entered;
     outbound.deadline = deadline.into_std();
     let span = spans.open(None, SpanKind::Attempt, plan.span.clone());
-    match ask::within(deadline, plan.operation.changing, connector.forward(outbound)).await {
+    // The connector keeps the deadline: a second timer per call would be felt here.
+    match connector.forward(outbound).await {
         Ok(answer) => {
             if matches!(answer.status, 429 | 500..) {
                 leave.bad()
@@ -236,28 +248,30 @@ fn path(plan: &ForwardPlan, rest: &str, query: Option<&str>) -> String {
     path
 }
 
-fn add_headers(
-    plan: &ForwardPlan,
-    interface: &InterfacePlan,
-    call: CallId,
-    headers: &mut HeaderMap,
-) -> Result<(), Fault> {
-    let mut document = None;
+/// What the headers of a system may read.
+struct HeaderScope<'a> {
+    plan: &'a ForwardPlan,
+    call: &'a CallDocument,
+}
+
+impl Scope for HeaderScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "call" => Some(self.call.document()),
+            "operation" => Some(&self.plan.operation.document),
+            "parameters" => Some(&self.plan.system.parameters),
+            _ => None,
+        }
+    }
+}
+
+fn add_headers(plan: &ForwardPlan, call: &CallDocument, headers: &mut HeaderMap) -> Result<(), Fault> {
     for header in &plan.system.headers {
         let value = match &header.value {
             HeaderSource::Fixed(value) => value.clone(),
             HeaderSource::Template(template) => {
-                let call: &Value = document.get_or_insert_with(|| {
-                    let id = call.to_string();
-                    json!({"id": id, "traceId": id, "interface": &*interface.id})
-                });
-                let scope = Named([
-                    ("call", Some(call)),
-                    ("operation", Some(&plan.operation.document)),
-                    ("parameters", Some(&*plan.system.parameters)),
-                ]);
-                let scope: &dyn Scope = &scope;
-                wire::header_value(header.name.as_str(), &wire::text(template, scope, "a header")?)?
+                let scope = HeaderScope { plan, call };
+                wire::header_value(header.name.as_str(), &wire::text(template, &scope, "a header")?)?
             }
         };
         headers.insert(header.name.clone(), value);

@@ -6,7 +6,7 @@ use qiao_core::{Fault, Repeat, fault_codes};
 use qiao_mappings::Scope;
 use serde_json::{Value, json};
 
-use super::wire;
+use super::{scope::CallDocument, wire};
 use crate::{
     definitions::system::Judgement,
     plan::{flow::AskPlan, forms::OpenPlan},
@@ -42,7 +42,7 @@ struct AnswerScope<'a> {
     body: Option<&'a Value>,
     soap_fault: &'a Value,
     ask: &'a AskPlan,
-    call: &'a Value,
+    call: &'a CallDocument,
 }
 
 impl Scope for AnswerScope<'_> {
@@ -56,7 +56,7 @@ impl Scope for AnswerScope<'_> {
             "soapFault" => Some(self.soap_fault),
             "parameters" => Some(&self.ask.system.parameters),
             "operation" => Some(&self.ask.operation.document),
-            "call" => Some(self.call),
+            "call" => Some(self.call.document()),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ pub(crate) fn headers_document(headers: &HeaderMap) -> Value {
 /// an answer that failed by its status is judged by what can be read of it.
 pub(crate) fn read(
     ask: &AskPlan,
-    call: &Value,
+    call: &CallDocument,
     status: u16,
     headers: &HeaderMap,
     bytes: &[u8],

@@ -1,8 +1,10 @@
 //! The documents of a running flow. Cloning one shares every document: a branch starts from its parent's and is merged back.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use qiao_core::CallId;
 use qiao_mappings::Scope;
-use serde_json::Value;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::outcomes::{DegradedFrom, StepOutcome};
 
@@ -15,7 +17,41 @@ pub(crate) struct Base {
     /// None where the flow reads no headers.
     pub headers: Option<Value>,
     pub caller: Arc<Value>,
-    pub call: Arc<Value>,
+    pub call: CallDocument,
+}
+
+/// `call` as flows and forms see it; built when first read.
+pub(crate) struct CallDocument {
+    pub id: CallId,
+    pub interface: Arc<str>,
+    /// Unix time, microseconds.
+    pub started_us: i64,
+    pub request_id: Option<Box<str>>,
+    pub plan: u64,
+    pub built: OnceLock<Value>,
+}
+
+impl CallDocument {
+    pub fn document(&self) -> &Value {
+        self.built.get_or_init(|| {
+            let id = self.id.to_string();
+            json!({
+                "id": id,
+                "traceId": id,
+                "startedAt": self.started_at(),
+                "interface": &*self.interface,
+                "requestId": self.request_id.as_deref(),
+                "plan": self.plan,
+            })
+        })
+    }
+
+    /// RFC 3339 in China standard time.
+    fn started_at(&self) -> String {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.started_us) * 1000);
+        let china = UtcOffset::from_hms(8, 0, 0).unwrap_or(UtcOffset::UTC);
+        moment.ok().and_then(|moment| moment.to_offset(china).format(&Rfc3339).ok()).unwrap_or_default()
+    }
 }
 
 /// The documents at one place of a flow.
@@ -24,7 +60,8 @@ pub(crate) struct FlowScope {
     pub base: Arc<Base>,
     slots: Vec<Option<Arc<Value>>>,
     vars: Arc<Value>,
-    outcomes: Arc<Value>,
+    /// None where the flow reads none.
+    outcomes: Option<Arc<Value>>,
     /// Steps answered by a stand-in, in the order they ended.
     pub degraded: Vec<(Arc<str>, DegradedFrom)>,
     /// What was written since the scope was branched off.
@@ -41,7 +78,7 @@ enum Written {
 }
 
 impl FlowScope {
-    pub fn new(base: Base, outcomes: Arc<Value>) -> Self {
+    pub fn new(base: Base, outcomes: Option<Arc<Value>>) -> Self {
         Self {
             slots: vec![None; base.names.len()],
             base: Arc::new(base),
@@ -67,7 +104,9 @@ impl FlowScope {
                     insert(&mut self.vars, name, branch.vars.get(name).cloned().unwrap_or_default());
                 }
                 Written::Outcome(id) => {
-                    insert(&mut self.outcomes, id, branch.outcomes.get(&**id).cloned().unwrap_or_default());
+                    if let (Some(mine), Some(theirs)) = (&mut self.outcomes, &branch.outcomes) {
+                        insert(mine, id, theirs.get(&**id).cloned().unwrap_or_default());
+                    }
                 }
             }
             self.written.push(written);
@@ -102,8 +141,10 @@ impl FlowScope {
     }
 
     pub fn set_outcome(&mut self, id: &Arc<str>, outcome: StepOutcome) {
-        insert(&mut self.outcomes, id, outcome.document());
-        self.written.push(Written::Outcome(id.clone()));
+        if let Some(outcomes) = &mut self.outcomes {
+            insert(outcomes, id, outcome.document());
+            self.written.push(Written::Outcome(id.clone()));
+        }
     }
 }
 
@@ -118,9 +159,9 @@ impl Scope for FlowScope {
         match name {
             "request" => Some(&self.base.request),
             "vars" => Some(&self.vars),
-            "outcomes" => Some(&self.outcomes),
+            "outcomes" => self.outcomes.as_deref(),
             "caller" => Some(&self.base.caller),
-            "call" => Some(&self.base.call),
+            "call" => Some(self.base.call.document()),
             "headers" => self.base.headers.as_ref(),
             _ => {
                 let slot = self.base.names.iter().position(|known| **known == *name)?;
@@ -131,25 +172,23 @@ impl Scope for FlowScope {
     }
 }
 
-/// A fixed set of named documents.
-pub(crate) struct Named<'a, const N: usize>(pub [(&'static str, Option<&'a Value>); N]);
-
-impl<const N: usize> Scope for Named<'_, N> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn scope() -> FlowScope {
         let names: Arc<[Arc<str>]> = vec![Arc::from("a"), Arc::from("b")].into();
         let document = || Arc::new(json!({"x": 1}));
-        let base = Base { names, request: document(), headers: None, caller: document(), call: document() };
-        FlowScope::new(base, Arc::new(json!({"a": {"is": "skipped"}})))
+        let call = CallDocument {
+            id: CallId::generate(),
+            interface: "a.b".into(),
+            started_us: 0,
+            request_id: None,
+            plan: 1,
+            built: OnceLock::new(),
+        };
+        let base = Base { names, request: document(), headers: None, caller: document(), call };
+        FlowScope::new(base, Some(Arc::new(json!({"a": {"is": "skipped"}}))))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use qiao_mappings::{CodecKind, Scope, Template};
 use qiao_vault::Params;
 use serde_json::Value;
 
-use super::{faults, scope::Named};
+use super::{faults, scope::CallDocument};
 use crate::plan::{
     flow::AskPlan,
     forms::{HeaderPlan, HeaderSource},
@@ -18,65 +18,70 @@ use crate::plan::{
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request as it travels; built once per step, or once per attempt where it is sealed.
+#[derive(Clone, Default)]
 pub(crate) struct WireRequest {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// Seals, frames and encodes a business document.
-pub(crate) fn encode(ask: &AskPlan, plain: &Value, call: &Value) -> Result<WireRequest, Fault> {
-    let (system, operation) = (&ask.system, &ask.operation);
-    let form = &operation.request;
-    let parameters = Some(&*system.parameters);
-    let documents = |sealed| {
-        Named([
-            ("plain", Some(plain)),
-            ("sealed", sealed),
-            ("parameters", parameters),
-            ("operation", Some(&operation.document)),
-            ("call", Some(call)),
-        ])
-    };
-    let sealed = match &form.seal {
-        None => None,
-        Some(seal) => {
-            let envelope =
-                system.envelopes.get(&seal.envelope).ok_or_else(|| unknown_envelope(&seal.envelope))?;
-            let bytes = seal
-                .plain
-                .encode(plain)
-                .map_err(|error| faults::encode(&error, "encoding what is sealed"))?;
-            let params = params(&seal.parameters, &documents(None))?;
-            Some(
-                envelope
-                    .seal(&bytes, &params)
-                    .map_err(|error| faults::seal(&error, "sealing the request"))?,
-            )
+/// The documents of a request form.
+struct RequestScope<'a> {
+    ask: &'a AskPlan,
+    call: &'a CallDocument,
+    plain: &'a Value,
+    sealed: Option<&'a Value>,
+}
+
+impl Scope for RequestScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "plain" => Some(self.plain),
+            "sealed" => self.sealed,
+            "parameters" => Some(&self.ask.system.parameters),
+            "operation" => Some(&self.ask.operation.document),
+            "call" => Some(self.call.document()),
+            _ => None,
         }
-    };
+    }
+}
+
+/// Seals, frames and encodes a business document.
+pub(crate) fn encode(ask: &AskPlan, plain: &Value, call: &CallDocument) -> Result<WireRequest, Fault> {
+    let (operation, form) = (&ask.operation, &ask.operation.request);
+    let mut scope = RequestScope { ask, call, plain, sealed: None };
+    let headers = headers(&ask.system.headers, &scope)?;
+    let sealed = seal(ask, &scope)?;
+    scope.sealed = sealed.as_ref();
     let framed = match &form.frame {
         None => None,
         Some(frame) => {
-            let scope = documents(sealed.as_ref());
             Some(frame.apply(&scope).map_err(|error| faults::mapping(&error, "framing the request"))?)
         }
     };
-    let document = framed.as_ref().or(sealed.as_ref()).unwrap_or(plain);
-    let mut path = path(&operation.path, plain, &documents(sealed.as_ref()))?;
-    let mut headers = headers(&system.headers, &documents(None))?;
-    let mut body = Bytes::new();
+    let document = framed.as_ref().or(scope.sealed).unwrap_or(plain);
+    let path = path(&operation.path, plain, &scope)?;
+    let mut request = WireRequest { path, headers, body: Bytes::new() };
     if operation.method != Method::GET && operation.method != Method::DELETE {
-        let bytes =
-            form.wire.encode(document).map_err(|error| faults::encode(&error, "encoding the request"))?;
-        body = bytes.into();
-        let kind = HeaderValue::from_str(form.wire.content_type());
-        headers.entry(CONTENT_TYPE).or_insert(kind.map_err(|_| bad_header("content-type"))?);
+        let bytes = form.wire.encode(document);
+        request.body = bytes.map_err(|error| faults::encode(&error, "encoding the request"))?.into();
+        request.headers.entry(CONTENT_TYPE).or_insert_with(|| form.content_type.clone());
     } else if form.wire.kind() == CodecKind::Form {
         // A request without a body carries its form as the query.
-        add_query(&mut path, ask, document)?;
+        add_query(&mut request.path, ask, document)?;
     }
-    Ok(WireRequest { path, headers, body })
+    Ok(request)
+}
+
+fn seal(ask: &AskPlan, scope: &RequestScope<'_>) -> Result<Option<Value>, Fault> {
+    let Some(seal) = &ask.operation.request.seal else { return Ok(None) };
+    let envelope =
+        ask.system.envelopes.get(&seal.envelope).ok_or_else(|| unknown_envelope(&seal.envelope))?;
+    let bytes = seal.plain.encode(scope.plain);
+    let bytes = bytes.map_err(|error| faults::encode(&error, "encoding what is sealed"))?;
+    let params = params(&seal.parameters, scope)?;
+    let sealed = envelope.seal(&bytes, &params);
+    sealed.map(Some).map_err(|error| faults::seal(&error, "sealing the request"))
 }
 
 fn add_query(path: &mut String, ask: &AskPlan, document: &Value) -> Result<(), Fault> {

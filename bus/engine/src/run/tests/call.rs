@@ -46,6 +46,19 @@ async fn an_attempt_is_repeated_only_where_a_repeat_is_safe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_attempt_is_not_forgotten_when_its_repeat_fails_safely() {
+    let bench = Bench::with(vec![system("a", RETRY)], "", &flow("keyed", ""), |seen| match seen.attempt {
+        0 => Reaction::Hang,
+        _ => down(),
+    });
+    let ran = bench.call(json!({})).await;
+    assert_eq!(
+        (ran.fault(), &ran.body["repeat"], ran.output.outcome),
+        (5001, &json!("unknown"), Outcome::Unknown)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn repeats_keep_their_key_avoid_the_failed_endpoint_and_wait_longer_each_time() {
     let bench = Bench::with(vec![system("a", RETRY)], "", &flow("keyed", ""), |seen| match seen.attempt {
         2 => ok(),

@@ -43,6 +43,7 @@ impl Through {
             headers,
             body,
             deadline: StdInstant::from(Instant::now() + ms(5000)),
+            started_us: 0,
             traceparent: None,
         };
         forward(&self.plan, &interface, input, &self.spans).await
