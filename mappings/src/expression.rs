@@ -5,29 +5,31 @@
 mod check;
 mod context;
 mod json;
+mod parts;
 mod provided;
 
 use crate::document::{Scope, type_name};
 use crate::error::{EvalError, ExpressionError};
-use crate::table::{NoTables, Table, Tables};
+use crate::table::{NoTables, Tables};
 use cel::common::ast::{EntryExpr, Expr, LiteralValue};
 use cel::{Context, ExecutionError, IdedExpr};
 use context::Resolver;
+use parts::Parts;
 pub use provided::Functions;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 const MAX_TEXT: usize = 8_000;
 
 /// A compiled CEL expression with the functions of [`crate::functions::FUNCTIONS`].
 ///
-/// A missing member is an error; guard it with `has(a.b)`, `a.?b.orValue('')` or `get(a, 'b.c', '')`.
+/// A missing member is an error; guard it with `has(a.b)`, `a.?b.orValue('')` or `get(a, 'b.c[0]', '')`, which gives its
+/// last argument for null too. The pattern of `matches` is a literal, compiled with the expression.
 pub struct Expression {
     text: String,
     program: Program,
     roots: Vec<String>,
-    tables: Arc<HashMap<String, Table>>,
+    parts: Parts,
     functions: Option<Functions>,
 }
 
@@ -65,7 +67,7 @@ impl Expression {
             text: text.to_owned(),
             program,
             roots: found.roots,
-            tables: Arc::new(found.tables),
+            parts: Parts(Arc::new(found.parts)),
             functions,
         })
     }
@@ -111,7 +113,7 @@ impl Expression {
         scope: &dyn Scope,
         work: impl FnOnce(&Context<'_, '_>) -> Result<T, ExecutionError>,
     ) -> Result<T, EvalError> {
-        let resolver = Resolver { scope, tables: &self.tables };
+        let resolver = Resolver { scope, parts: &self.parts };
         let base = self.functions.as_ref().map_or_else(context::shared, Functions::context);
         let mut context = base.new_inner_scope();
         context.set_variable_resolver(&resolver);

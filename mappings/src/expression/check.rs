@@ -1,18 +1,23 @@
 //! What is checked when an expression is compiled: its names, functions, argument counts and code tables.
 
+use super::context::MATCHES;
+use super::parts::Inner;
 use crate::error::ExpressionError;
 use crate::functions;
-use crate::table::{Table, Tables};
+use crate::table::Tables;
 use cel::IdedExpr;
 use cel::common::ast::operators::{EQUALS, NOT_EQUALS};
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue};
+use cel::common::types::CelInt;
+use regex::RegexBuilder;
 use serde_json::Value;
-use std::collections::HashMap;
+
+const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// The names an expression depends on.
 pub(super) struct Found {
     pub roots: Vec<String>,
-    pub tables: HashMap<String, Table>,
+    pub parts: Inner,
     /// Whether it calls a function that the scope provides.
     pub provided: bool,
 }
@@ -72,7 +77,7 @@ const TYPES: &[&str] = &[
 /// Checks the names of `expr`; swaps the sides of `==` where only one of them can compare.
 pub(super) fn check(expr: &mut IdedExpr, tables: &dyn Tables) -> Result<Found, ExpressionError> {
     let mut checker = Checker {
-        found: Found { roots: Vec::new(), tables: HashMap::new(), provided: false },
+        found: Found { roots: Vec::new(), parts: Inner::default(), provided: false },
         bound: Vec::new(),
         tables,
     };
@@ -80,9 +85,9 @@ pub(super) fn check(expr: &mut IdedExpr, tables: &dyn Tables) -> Result<Found, E
     Ok(checker.found)
 }
 
-/// Whether expressions have a function of that name without any scope providing it.
-pub(super) fn is_known(name: &str) -> bool {
-    name == "get" || STANDARD.contains(&name) || functions::find(name).is_some()
+/// Whether CEL itself, or this crate's `get`, has a function of that name.
+pub(super) fn is_standard(name: &str) -> bool {
+    name == "get" || STANDARD.contains(&name)
 }
 
 /// The names of `a.b.c`, if the expression is nothing else.
@@ -161,7 +166,28 @@ impl Checker<'_> {
             swap_literal(call);
             return Ok(());
         }
-        self.function(call)
+        if call.func_name == "matches" { self.matches(call) } else { self.function(call) }
+    }
+
+    /// Compiles the pattern now, because CEL's own `matches` compiles it at every evaluation.
+    fn matches(&mut self, call: &mut CallExpr) -> Result<(), ExpressionError> {
+        call.args.splice(0..0, call.target.take().map(|target| *target));
+        let pattern = call.args.get(1).and_then(literal);
+        let (2, Some(Value::String(pattern))) = (call.args.len(), pattern) else {
+            return Err(ExpressionError::new("matches(text, pattern) takes a text and a literal pattern"));
+        };
+        let pattern = RegexBuilder::new(&pattern).size_limit(MAX_REGEX_BYTES).build().map_err(|error| {
+            let reason = error.to_string();
+            ExpressionError::new(format!(
+                "not a regular expression: {}",
+                reason.lines().last().unwrap_or_default()
+            ))
+        })?;
+        let index = i64::try_from(self.found.parts.patterns.len()).unwrap_or(i64::MAX);
+        self.found.parts.patterns.push(pattern);
+        call.func_name = MATCHES.to_owned();
+        call.args[1].expr = Expr::Literal(LiteralValue::Int(CelInt::from(index)));
+        Ok(())
     }
 
     fn function(&mut self, call: &CallExpr) -> Result<(), ExpressionError> {
@@ -170,12 +196,12 @@ impl Checker<'_> {
         if name == "get" {
             return if given == 3 { Ok(()) } else { Err(wrong_count("get(document, path, default)", given)) };
         }
+        if self.tables.functions().is_some_and(|functions| functions.has(name)) {
+            self.found.provided = true;
+            return Ok(());
+        }
         let Some(function) = functions::find(name).filter(|function| function.in_cel) else {
             if STANDARD.contains(&name) {
-                return Ok(());
-            }
-            if self.tables.functions().is_some_and(|functions| functions.has(name)) {
-                self.found.provided = true;
                 return Ok(());
             }
             return Err(ExpressionError::new(format!(
@@ -206,7 +232,7 @@ impl Checker<'_> {
         let Some(found) = self.tables.table(&table) else {
             return Err(ExpressionError::new(format!("there is no code table `{table}`")));
         };
-        self.found.tables.insert(table, found.clone());
+        self.found.parts.tables.insert(table, found.clone());
         Ok(())
     }
 }

@@ -1,23 +1,22 @@
 //! The one CEL context every expression runs in, the variables it finds, and its errors without values.
 
 use super::json;
+use super::parts::{self, Parts};
 use super::provided::{self, Functions};
 use crate::document::Scope;
 use crate::error::{EvalError, ExpressionError};
 use crate::functions::{self, Call, Function};
-use crate::table::Table;
-use cel::common::types::{CelString, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::types::{CelBool, CelInt, CelString, Kind};
+use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr};
 use serde_json::Value;
-use std::any::Any;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-/// Names no expression can write, under which functions find what the call provides.
-const TABLES: &str = "@tables";
+/// A name no expression can write, under which functions find the present time.
 const NOW: &str = "@now";
+/// What the compiler turns `matches` with a literal pattern into.
+pub(super) const MATCHES: &str = "@matches";
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -34,6 +33,8 @@ pub(super) fn base() -> Context<'static, 'static> {
     }
     let body: Body = Box::new(get);
     context.add_function("get", body).expect("the standard library has no get");
+    let body: Body = Box::new(matches);
+    context.add_function(MATCHES, body).expect("no standard function has an at sign in its name");
     context
 }
 
@@ -62,47 +63,21 @@ pub(super) fn parse(text: &str) -> Result<IdedExpr, ExpressionError> {
 /// Finds the documents of a scope as CEL variables.
 pub(super) struct Resolver<'a> {
     pub scope: &'a dyn Scope,
-    pub tables: &'a Arc<HashMap<String, Table>>,
+    pub parts: &'a Parts,
 }
 
 impl VariableResolver for Resolver<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         match name {
-            TABLES => Some(CowVal::owned(TablesVal(Arc::clone(self.tables)))),
+            parts::NAME => Some(CowVal::Borrowed(self.parts)),
             provided::NAME => {
                 self.scope.functions().map(|functions| CowVal::owned(provided::Provided(functions)))
             }
-            NOW => Some(CowVal::owned(cel::common::types::CelInt::from(self.scope.now_millis()))),
+            NOW => Some(CowVal::owned(CelInt::from(self.scope.now_millis()))),
             _ => self.scope.get(name).map(|value| CowVal::Owned(json::to_val(value))),
         }
     }
 }
-
-/// The code tables of an expression, passed to `lookup` as a variable.
-#[derive(Debug)]
-struct TablesVal(Arc<HashMap<String, Table>>);
-
-static TABLES_TYPE: Type = Type::new_unspecified_type("tables");
-
-impl Val for TablesVal {
-    fn get_type(&self) -> &Type {
-        &TABLES_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &TABLES_TYPE
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
-        Box::new(TablesVal(Arc::clone(&self.0)))
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for TablesVal {}
 
 fn run<'c, 'v>(
     function: &'static Function,
@@ -116,23 +91,22 @@ fn run<'c, 'v>(
         Some((input, arguments)) if function.takes_input => (input, arguments),
         _ => (&Value::Null, values.as_slice()),
     };
-    let tables = if function.needs_table { call.ptx.get_variable(TABLES) } else { None };
-    let table = tables
+    let parts = if function.needs_table { call.ptx.get_variable(parts::NAME) } else { None };
+    let table = parts
         .as_ref()
-        .and_then(|tables| tables.downcast_ref::<TablesVal>())
+        .and_then(|parts| parts.downcast_ref::<Parts>())
         .zip(arguments.first().and_then(Value::as_str))
-        .and_then(|(tables, name)| tables.0.get(name));
+        .and_then(|(parts, name)| parts.0.tables.get(name));
     let now = || {
         let now = call.ptx.get_variable(NOW);
-        now.and_then(|now| now.downcast_ref::<cel::common::types::CelInt>().map(|now| *now.inner()))
-            .unwrap_or(0)
+        now.and_then(|now| now.downcast_ref::<CelInt>().map(|now| *now.inner())).unwrap_or(0)
     };
     let result = (function.run)(&Call { input, arguments, table, now_millis: &now })
         .map_err(|error| ExecutionError::function_error(function.name, error))?;
     Ok(CowVal::Owned(json::into_val(result)))
 }
 
-/// `get(document, 'a.b[0]', default)`: read without converting the document.
+/// `get(document, 'a.b[0]', default)`: read without converting the document; null counts as missing.
 fn get<'c, 'v>(call: &mut FunctionContext<'c, 'v>) -> Result<CowVal<'c, 'v>, ExecutionError> {
     let mut arguments = call.this.iter().chain(&call.args);
     let (Some(document), Some(path), Some(default), None) =
@@ -144,17 +118,39 @@ fn get<'c, 'v>(call: &mut FunctionContext<'c, 'v>) -> Result<CowVal<'c, 'v>, Exe
         return Err(ExecutionError::function_error("get", "the path must be text, as in 'a.b'"));
     };
     let mut node: CowVal<'c, 'v> = document.clone();
-    for name in path.inner().split('.') {
-        let next = match node.as_indexer() {
-            Some(indexer) => indexer.get(&CelString::from(name)).ok().map(CowVal::into_owned),
-            None => None,
-        };
+    for step in path.inner().split(['.', '[']) {
+        let next = match (step.strip_suffix(']'), node.as_indexer()) {
+            (Some(index), Some(list)) => {
+                index.parse::<i64>().ok().and_then(|at| list.get(&CelInt::from(at)).ok())
+            }
+            (None, Some(object)) => object.get(&CelString::from(step)).ok(),
+            (_, None) => None,
+        }
+        .map(CowVal::into_owned)
+        .filter(|next| next.get_type().kind() != Kind::NullType);
         match next {
             Some(next) => node = CowVal::Owned(next),
             None => return Ok(default.clone()),
         }
     }
     Ok(node)
+}
+
+/// `text.matches('pattern')` with the pattern that was compiled with the expression.
+fn matches<'c, 'v>(call: &mut FunctionContext<'c, 'v>) -> Result<CowVal<'c, 'v>, ExecutionError> {
+    let parts = call.ptx.get_variable(parts::NAME);
+    let parts = parts.as_ref().and_then(|parts| parts.downcast_ref::<Parts>());
+    let [text, index] = call.args.as_slice() else {
+        return Err(ExecutionError::missing_argument_or_target());
+    };
+    let index = index.downcast_ref::<CelInt>().and_then(|index| usize::try_from(*index.inner()).ok());
+    match (
+        text.downcast_ref::<CelString>(),
+        parts.zip(index).and_then(|(parts, at)| parts.0.patterns.get(at)),
+    ) {
+        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
+        _ => Err(ExecutionError::function_error("matches", "the value is not text")),
+    }
 }
 
 /// What went wrong, in words that hold no value of a document.
@@ -193,5 +189,5 @@ pub(super) fn explain(error: &ExecutionError, text: &str, provided: Option<&Func
 }
 
 fn ours(function: &str) -> bool {
-    function == "get" || function == "result" || functions::find(function).is_some()
+    matches!(function, "get" | "result" | "matches") || functions::find(function).is_some()
 }

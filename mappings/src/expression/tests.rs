@@ -1,8 +1,9 @@
 //! Tests of expressions: CEL on documents as they are, and errors that tell no values.
 
 use super::*;
-use crate::table::TableSpec;
+use crate::table::{Table, TableSpec};
 use serde_json::json;
+use std::collections::HashMap;
 
 fn documents() -> Value {
     json!({
@@ -100,6 +101,10 @@ fn calls_the_mapping_functions_both_ways() {
         ("get(request, 'person.phone.home', 'none')", json!("none")),
         ("request.get('list', [])[0].n", json!(1)),
         ("size(now('yyyyMMdd'))", json!(8)),
+        ("get(request, 'list[1].code', '') + get(request, 'list[9].code', '-')", json!("b-")),
+        ("get(request, 'person.none', 'n')", json!("n")),
+        ("request.person.name.matches('^张') && !matches('ab', '^b')", json!(true)),
+        ("request.tags.filter(t, t.matches('x|z'))", json!(["x"])),
     ] {
         assert_eq!(eval(text), Ok(expected), "{text}");
     }
@@ -139,6 +144,9 @@ fn refuses_mistakes_when_compiled_and_says_where() {
         ("Person{name: 'x'}", "Person"),
         ("date(a, 'yyyyMMdd', 'yyyy-QQ')", "pattern"),
         ("a.mask('nothing')", "a mask is one of"),
+        ("a.matches('(')", "regular expression"),
+        ("a.matches(b)", "literal"),
+        ("a.matches('x', 'y')", "literal"),
     ] {
         let message = Expression::parse(text).expect_err(text).message;
         assert!(message.contains(part), "{text}: {message}");
@@ -161,6 +169,7 @@ fn tells_what_is_missing_but_never_a_value() {
         ("request.person.age / 0", "division by zero"),
         ("idNo(request.person.name)", "idNo: the value is not an identity number"),
         ("timestamp(request.person.name)", ""),
+        ("request.person.age.matches('3')", "matches: the value is not text"),
         ("lookup(request.person.name, 'gender')", "gender"),
     ] {
         let message = eval(text).expect_err(text);
