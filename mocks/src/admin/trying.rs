@@ -1,0 +1,104 @@
+//! A dry run: which stub would answer, what with, and why the nearest others would not. Nothing moves, nothing is journaled.
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Api, Refused};
+use crate::{decide::decide, facts::Incoming, matching::explain};
+
+/// The request tried.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Trial {
+    partner: String,
+    /// The first listener when left out.
+    #[serde(default)]
+    listener: Option<String>,
+    /// POST when left out.
+    #[serde(default)]
+    method: Option<String>,
+    /// Below the listener's path, with the query; `/` when left out.
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    headers: IndexMap<String, String>,
+    /// A document, encoded by the listener's codec for requests, unsealed.
+    #[serde(default)]
+    document: Option<Value>,
+    /// The body as text, in place of a document.
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    session: Option<String>,
+}
+
+pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Json<Value>, Refused> {
+    let partner = super::partner(&shared, &trial.partner)?;
+    let number = match &trial.listener {
+        None => 0,
+        Some(id) => partner
+            .listeners
+            .iter()
+            .position(|listener| *listener.id == **id)
+            .ok_or_else(|| Refused::not_found(format!("there is no listener `{id}`")))?,
+    };
+    let body = match (&trial.document, trial.body) {
+        (Some(_), Some(_)) => return Err(Refused::unfit("`document` or `body`, not both")),
+        (Some(document), None) => {
+            let encoded = partner.listeners[number].request.wire.encode(document);
+            encoded.map_err(|error| Refused::unfit(format!("document: {error}")))?
+        }
+        (None, body) => body.unwrap_or_default().into_bytes(),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &trial.headers {
+        let header = HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).ok();
+        let (name, value) = header
+            .zip(HeaderValue::from_str(value).ok())
+            .ok_or_else(|| Refused::unfit(format!("headers: `{name}` is not a header")))?;
+        headers.append(name, value);
+    }
+    let path = trial.path.as_deref().unwrap_or("/");
+    let (path, query) =
+        path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query.to_owned())));
+    let method = Method::from_bytes(trial.method.as_deref().unwrap_or("POST").as_bytes());
+    let incoming = Incoming {
+        method: method.map_err(|_| Refused::unfit("method: not an HTTP method"))?,
+        path: path.to_owned(),
+        query,
+        headers,
+        body: body.into(),
+        session: trial.session.unwrap_or_default().into(),
+    };
+    let decision = decide(&partner, number, &incoming, true);
+    let fault = decision
+        .applied
+        .fault
+        .as_ref()
+        .map(|fault| format!("{} ({})", fault.kind.name(), decision.applied.origin));
+    let answer = decision.answer.map(|answer| {
+        let headers: IndexMap<String, String> = answer
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        json!({"status": answer.status, "headers": headers, "body": String::from_utf8_lossy(&answer.body)})
+    });
+    Ok(Json(json!({
+        "stub": decision.stub.as_deref(),
+        "item": decision.item,
+        "key": decision.key,
+        "stateBefore": decision.state_before,
+        "stateAfter": decision.state_after,
+        "fault": fault,
+        "delayMs": u64::try_from(decision.applied.delay.as_millis()).unwrap_or(u64::MAX),
+        "answer": answer,
+        "problem": decision.problem,
+        "nearest": explain::nearest(&partner, number, &incoming),
+    })))
+}

@@ -1,0 +1,170 @@
+//! Answers, compiled: what is constant is encoded once, the rest rendered per request.
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use qiao_mappings::{Scope, ScopeFunctions, SoapFault, Template};
+use serde_json::{Map, Value};
+
+use crate::{facts::Facts, functions::Draws, partner::Listener};
+
+/// A compiled answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(HeaderName, Template)>,
+    pub payload: Payload,
+    /// By the listener's number: the body, where it is the same for every request.
+    pub ready: Vec<Option<Bytes>>,
+}
+
+#[derive(Debug)]
+pub enum Payload {
+    Empty,
+    /// A business document, which is sealed, framed and encoded.
+    Business(Template),
+    /// A wire document, which is encoded only.
+    Wire(Template),
+    Text(Template),
+    File(Bytes),
+    SoapFault {
+        code: String,
+        text: Template,
+    },
+}
+
+/// A rendered answer.
+#[derive(Debug)]
+pub struct Rendered {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What templates of an answer see.
+pub struct AnswerScope<'a> {
+    pub facts: &'a Facts<'a>,
+    /// The object `inst`.
+    pub inst: Value,
+    /// The object `params`.
+    pub params: Value,
+    pub draws: Arc<Draws>,
+}
+
+impl Scope for AnswerScope<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "inst" => Some(&self.inst),
+            "params" => Some(&self.params),
+            other => self.facts.get(other),
+        }
+    }
+
+    fn functions(&self) -> Option<Arc<dyn ScopeFunctions>> {
+        Some(Arc::clone(&self.draws) as Arc<dyn ScopeFunctions>)
+    }
+}
+
+/// How an answer departs from what the stub says.
+#[derive(Default)]
+pub struct Twist<'a> {
+    /// Another business document.
+    pub business: Option<&'a Template>,
+    /// A signature that does not fit.
+    pub bad_signature: bool,
+}
+
+impl Answer {
+    /// Encodes the body ahead for the listener of that number, where it is the same for every request.
+    ///
+    /// # Errors
+    /// A document that the listener's codec cannot carry.
+    pub fn prepare(&mut self, number: usize, listener: &Listener) -> Result<(), String> {
+        let nothing = Map::new();
+        let body = match &self.payload {
+            Payload::Empty => Some(Bytes::new()),
+            Payload::File(bytes) => Some(bytes.clone()),
+            Payload::Business(template) if template.is_constant() && listener.answer.is_plain() => {
+                let document = template.render(&nothing).map_err(|error| error.to_string())?;
+                Some(listener.answer.encode(&document)?.into())
+            }
+            Payload::Wire(template) if template.is_constant() => {
+                let document = template.render(&nothing).map_err(|error| error.to_string())?;
+                Some(listener.answer.encode(&document)?.into())
+            }
+            _ => None,
+        };
+        if self.ready.len() <= number {
+            self.ready.resize(number + 1, None);
+        }
+        self.ready[number] = body;
+        Ok(())
+    }
+
+    /// Renders the answer on the listener of that number.
+    ///
+    /// # Errors
+    /// The template that failed, or what could not be sealed or encoded.
+    pub fn render(
+        &self,
+        number: usize,
+        listener: &Listener,
+        scope: &dyn Scope,
+        twist: &Twist<'_>,
+    ) -> Result<Rendered, String> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 3);
+        if let Some(content_type) = self.content_type(listener) {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        for (name, template) in &self.headers {
+            let value = template.render(scope).map_err(|error| format!("the header {name}: {error}"))?;
+            let text = crate::matching::memo::scalar(&value).unwrap_or_default();
+            let value = HeaderValue::from_str(&text).or_else(|_| HeaderValue::from_bytes(text.as_bytes()));
+            headers.insert(name, value.map_err(|_| format!("the header {name} holds control characters"))?);
+        }
+        let ready = self.ready.get(number).and_then(Option::as_ref);
+        let body = match (ready, twist.business) {
+            (Some(ready), None) => ready.clone(),
+            _ => self.body(listener, scope, twist)?.into(),
+        };
+        Ok(Rendered { status: self.status, headers, body })
+    }
+
+    fn body(&self, listener: &Listener, scope: &dyn Scope, twist: &Twist<'_>) -> Result<Vec<u8>, String> {
+        let rendered =
+            |template: &Template| template.render(scope).map_err(|error| format!("the template: {error}"));
+        if let Some(business) = twist.business {
+            return listener.answer.write(&rendered(business)?, scope, false);
+        }
+        match &self.payload {
+            Payload::Empty => Ok(Vec::new()),
+            Payload::File(bytes) => Ok(bytes.to_vec()),
+            Payload::Business(template) => {
+                listener.answer.write(&rendered(template)?, scope, twist.bad_signature)
+            }
+            Payload::Wire(template) => listener.answer.encode(&rendered(template)?),
+            Payload::Text(template) => {
+                let value = rendered(template)?;
+                let text = crate::matching::memo::scalar(&value).ok_or("the text is a list or an object")?;
+                Ok(text.into_owned().into_bytes())
+            }
+            Payload::SoapFault { code, text } => {
+                let string = match rendered(text)? {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                let fault = SoapFault { code: code.clone(), string, detail: None };
+                listener.answer.wire.encode_fault(&fault).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn content_type(&self, listener: &Listener) -> Option<HeaderValue> {
+        match &self.payload {
+            Payload::Empty => None,
+            Payload::Text(_) => Some(HeaderValue::from_static("text/plain; charset=utf-8")),
+            Payload::File(_) => Some(HeaderValue::from_static("application/octet-stream")),
+            _ => HeaderValue::from_str(listener.answer.wire.content_type()).ok(),
+        }
+    }
+}

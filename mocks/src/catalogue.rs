@@ -1,0 +1,86 @@
+//! All mock partners at one moment: found by the path of a request, replaced as a whole on reload.
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use qiao_mappings::strict::Mistake;
+use qiao_vault::Vault;
+
+use crate::{
+    compile, files,
+    partner::{Listener, Partner},
+};
+
+/// The partners and where they listen.
+#[derive(Default)]
+pub struct Catalogue {
+    /// Ascending, from 1; 0 before the first load.
+    pub version: u64,
+    /// In the order of ids.
+    pub partners: Vec<Arc<Partner>>,
+    routes: HashMap<Arc<str>, (usize, usize)>,
+}
+
+impl Catalogue {
+    /// Reads and compiles every partner below a folder. What partners of `before` remember lives on.
+    ///
+    /// # Errors
+    /// Every mistake of every partner, and paths that two listeners share.
+    pub fn load(folder: &Path, vault: &Vault, before: &Self) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let mut catalogue = Self { version: before.version + 1, ..Self::default() };
+        for files in files::read(folder)? {
+            let paths: Vec<Mistake> = (0..files.spec.listen.len())
+                .map(|n| files.source.mistake(&format!("listen[{n}].path"), "another listener has this path"))
+                .collect();
+            let old = before.partner(&files.spec.partner).map(|partner| &**partner);
+            match compile::partner(files, vault, old) {
+                Ok(partner) => mistakes.extend(catalogue.add(partner, paths)),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
+    }
+
+    fn add(&mut self, partner: Partner, paths: Vec<Mistake>) -> Vec<Mistake> {
+        let number = self.partners.len();
+        let mut taken = Vec::new();
+        for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(paths) {
+            match self.routes.get(&listener.path) {
+                Some((other, _)) => {
+                    let other = self.partners.get(*other).map_or(&*partner.id, |other| &*other.id);
+                    taken.push(mistake.with_remedy(format!("it is taken by `{other}`")));
+                }
+                None => {
+                    self.routes.insert(Arc::clone(&listener.path), (number, at));
+                }
+            }
+        }
+        self.partners.push(Arc::new(partner));
+        taken
+    }
+
+    pub fn partner(&self, id: &str) -> Option<&Arc<Partner>> {
+        self.partners.iter().find(|partner| *partner.id == *id)
+    }
+
+    /// The listener with the longest path that `path` lies at or below, and the rest of the path.
+    pub fn route<'c>(&'c self, path: &'c str) -> Option<Routed<'c>> {
+        let mut end = path.len();
+        loop {
+            if let Some(&(partner, number)) = self.routes.get(&path[..end]) {
+                let partner = &self.partners[partner];
+                let rest = if end == path.len() { "/" } else { &path[end..] };
+                return Some(Routed { partner, number, listener: &partner.listeners[number], rest });
+            }
+            end = path[..end].rfind('/')?;
+        }
+    }
+}
+
+/// Where a request belongs.
+pub struct Routed<'c> {
+    pub partner: &'c Arc<Partner>,
+    /// The listener's number within the partner.
+    pub number: usize,
+    pub listener: &'c Listener,
+    pub rest: &'c str,
+}

@@ -1,0 +1,207 @@
+//! From a partner's files to the compiled partner, or to all their mistakes at once.
+pub mod criteria;
+pub mod forms;
+pub mod lint;
+pub mod report;
+pub mod stub;
+
+use std::{collections::HashSet, sync::Arc, time::Duration, time::Instant};
+
+use qiao_mappings::strict::{Mistake, did_you_mean};
+use qiao_vault::Vault;
+use serde_json::{Map, Value};
+
+use crate::{
+    faults::LiveDial,
+    files::PartnerFiles,
+    matching::{Index, Sources},
+    partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
+    spec::{ListenSpec, PartnerSpec, Proto},
+    state::StateTable,
+};
+use report::{MATCHING, Place, Report};
+
+/// Stubs of one partner at most.
+pub const MAX_STUBS: usize = 100_000;
+const DEFAULT_TTL: Duration = Duration::from_secs(2 * 3600);
+const DEFAULT_KEYS: u32 = 100_000;
+const DEFAULT_BODY: u64 = 1 << 20;
+const MAX_BODY: u64 = 16 << 20;
+
+/// Compiles one partner. `before` is the version it replaces, whose state, dials and counts live on.
+///
+/// # Errors
+/// Every mistake in its files.
+pub fn partner(
+    files: PartnerFiles,
+    vault: &Vault,
+    before: Option<&Partner>,
+) -> Result<Partner, Vec<Mistake>> {
+    let mut report = Report::default();
+    let place = Place::root(&files.source);
+    let spec = &files.spec;
+    if spec.partner != files.folder {
+        let message = format!("the folder is named `{}`, and so must be the partner", files.folder);
+        report.add(&place.at("partner"), message);
+    }
+    let sealers = forms::envelopes(&spec.envelopes, vault, &place, &mut report);
+    let mut sources = Sources::default();
+    let listeners = listeners(spec, &sealers, &place, &mut report);
+    let instance = spec.instance.as_ref();
+    let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
+    let mut stubs = stub::all(&files, &listeners, &mut sources, &mut report);
+    let fallback = spec.fallback.as_ref().and_then(|fallback| {
+        let place = place.at("fallback");
+        let answer = stub::answer(&fallback.respond, &files, None, &place.at("respond"), &mut report)?;
+        let delay =
+            fallback.delay.as_ref().and_then(|delay| stub::wait(delay, &place.at("delay"), &mut report));
+        Some(FallbackAnswer { answer, delay })
+    });
+    let dials = dials(spec, &stubs, &place, &mut report);
+    if !report.found.is_empty() {
+        return Err(sorted(report));
+    }
+    let max = instance.and_then(|rule| rule.max).unwrap_or(DEFAULT_KEYS) as usize;
+    let ttl = instance.and_then(|rule| rule.ttl).map_or(DEFAULT_TTL, |ttl| ttl.0);
+    let runtime = match before {
+        Some(before) => {
+            before.runtime.state.resize(max, ttl);
+            Arc::clone(&before.runtime)
+        }
+        None => Arc::new(Runtime::new(StateTable::new(max, ttl))),
+    };
+    stub::order(&mut stubs);
+    let mut partner = Partner {
+        id: spec.partner.as_str().into(),
+        title: spec.title.clone(),
+        seed: spec.seed.unwrap_or(0),
+        parameters: Value::Object(spec.parameters.clone().into_iter().collect::<Map<_, _>>()),
+        listeners,
+        stubs: stubs.into_iter().map(|written| written.stub).collect(),
+        sources,
+        instance: key,
+        dials_need_instance: dials.iter().any(LiveDial::needs_instance),
+        dials,
+        fault_header: spec.fault_header,
+        fallback,
+        tables: Arc::new(files.tables),
+        runtime,
+    };
+    prepare(&mut partner).map_err(|(path, message)| vec![place.at(&path).mistake(message)])?;
+    if let Some(before) = before {
+        partner.inherit(before);
+    }
+    Ok(partner)
+}
+
+fn sorted(report: Report) -> Vec<Mistake> {
+    let mut found = report.found;
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Indexes stubs per listener and encodes constant answers.
+fn prepare(partner: &mut Partner) -> Result<(), (String, String)> {
+    for number in 0..partner.listeners.len() {
+        let here = |stub: &&Stub| stub.listener.is_none_or(|listener| listener == number);
+        let numbered = (0_u32..).zip(&partner.stubs).filter(|(_, stub)| here(stub));
+        let index = Index::build(numbered.map(|(at, stub)| (at, &stub.conditions)));
+        let listener = &partner.listeners[number];
+        for stub in partner.stubs.iter_mut().filter(|stub| stub.listener.is_none_or(|only| only == number)) {
+            let id = Arc::clone(&stub.id);
+            stub.answer
+                .prepare(number, listener)
+                .map_err(|message| ("stubs".into(), format!("{id}: {message}")))?;
+        }
+        if let Some(fallback) = &mut partner.fallback {
+            fallback
+                .answer
+                .prepare(number, listener)
+                .map_err(|message| ("fallback.respond".to_owned(), message))?;
+        }
+        partner.listeners[number].index = index;
+    }
+    Ok(())
+}
+
+fn listeners(
+    spec: &PartnerSpec,
+    sealers: &forms::Sealers,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Vec<Listener> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut ids = HashSet::new();
+    for (number, listen) in spec.listen.iter().enumerate() {
+        let place = place.nth("listen", number);
+        if !ids.insert(&listen.id) {
+            report.add(&place.at("id"), format!("there is another listener `{}`", listen.id));
+        }
+        listeners.extend(listener(spec, listen, sealers, &place, report));
+    }
+    listeners
+}
+
+fn listener(
+    spec: &PartnerSpec,
+    listen: &ListenSpec,
+    sealers: &forms::Sealers,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Option<Listener> {
+    let paths = forms::paths(listen, sealers, place, report);
+    let soap = listen.proto == Proto::Soap;
+    let (select_place, select) = match (&listen.select, &spec.select) {
+        (Some(own), _) => (place.at("select"), Some(own.as_str())),
+        (None, Some(common)) => (place.at(""), Some(common.as_str())),
+        (None, None) => (place.at(""), soap.then_some("$.operation")),
+    };
+    // The dispatch key cannot be made of itself.
+    let known: Vec<&str> = MATCHING.iter().copied().filter(|name| *name != "item").collect();
+    let select = select.map(|text| report.selector(&select_place, text, &known));
+    let body = listen.body_bytes.map_or(DEFAULT_BODY, |bytes| bytes.0);
+    if body > MAX_BODY {
+        report.add(&place.at("bodyBytes"), "at most 16MiB");
+    }
+    let (request, answer) = paths?;
+    Some(Listener {
+        id: listen.id.as_str().into(),
+        path: listen.path.as_str().into(),
+        soap,
+        select: match select {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        },
+        request,
+        answer,
+        body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
+        index: Index::build(std::iter::empty()),
+    })
+}
+
+fn dials(
+    spec: &PartnerSpec,
+    stubs: &[stub::Written<'_>],
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Vec<LiveDial> {
+    let mut ids = HashSet::new();
+    let mut dials = Vec::new();
+    for (number, dial) in spec.dials.iter().enumerate() {
+        let place = place.nth("dials", number);
+        if !ids.insert(&dial.id) {
+            report.add(&place.at("id"), format!("there is another dial `{}`", dial.id));
+        }
+        if let Some(wanted) = dial.target.as_ref().and_then(|target| target.stub.as_deref())
+            && !stubs.iter().any(|written| *written.stub.id == *wanted)
+        {
+            let remedy = did_you_mean(wanted, stubs.iter().map(|written| &*written.stub.id));
+            report.add_with_remedy(&place.at("for.stub"), format!("there is no stub `{wanted}`"), remedy);
+        }
+        let ttl = dial.ttl.map(|ttl| ttl.0);
+        let compiled = LiveDial::compile(dial, &spec.partner, ttl, Instant::now());
+        dials.extend(report.keep_all(&place, compiled));
+    }
+    dials
+}

@@ -1,0 +1,151 @@
+//! Mistakes of a partner's files, each at its place.
+use std::fmt::Display;
+
+use qiao_mappings::{
+    Selector,
+    strict::{Mistake, Source, did_you_mean},
+};
+
+/// A place in a file.
+#[derive(Clone)]
+pub struct Place<'s> {
+    source: &'s Source,
+    path: String,
+}
+
+impl<'s> Place<'s> {
+    pub fn root(source: &'s Source) -> Self {
+        Self { source, path: String::new() }
+    }
+
+    /// The place below: `key`, `key.key`, `[2]`, or the place itself for an empty path.
+    pub fn at(&self, below: &str) -> Self {
+        let dot = !below.is_empty() && !below.starts_with('[') && !self.path.is_empty();
+        Self { source: self.source, path: format!("{}{}{below}", self.path, if dot { "." } else { "" }) }
+    }
+
+    pub fn nth(&self, key: &str, index: usize) -> Self {
+        self.at(&format!("{key}[{index}]"))
+    }
+
+    /// A member whose name may hold dots.
+    pub fn member(&self, key: &str, name: &str) -> Self {
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        if plain { self.at(&format!("{key}.{name}")) } else { self.at(&format!("{key}[\"{name}\"]")) }
+    }
+
+    pub fn mistake(&self, message: impl Into<String>) -> Mistake {
+        self.source.mistake(&self.path, message)
+    }
+}
+
+/// The mistakes found so far.
+#[derive(Default)]
+pub struct Report {
+    pub found: Vec<Mistake>,
+}
+
+impl Report {
+    pub fn add(&mut self, place: &Place<'_>, message: impl Into<String>) {
+        self.found.push(place.mistake(message));
+    }
+
+    pub fn add_with_remedy(&mut self, place: &Place<'_>, message: impl Into<String>, remedy: Option<String>) {
+        let mistake = place.mistake(message);
+        self.found.push(match remedy {
+            Some(remedy) => mistake.with_remedy(remedy),
+            None => mistake,
+        });
+    }
+
+    /// The value, or none with its error reported.
+    pub fn keep<T, E: Display>(&mut self, place: &Place<'_>, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(place, error.to_string())).ok()
+    }
+
+    /// The value, or none with its errors reported at their paths below the place.
+    pub fn keep_all<T, M: Display>(
+        &mut self,
+        place: &Place<'_>,
+        result: Result<T, impl IntoIterator<Item = (String, M)>>,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(errors) => {
+                errors
+                    .into_iter()
+                    .for_each(|(path, message)| self.add(&place.at(&path), message.to_string()));
+                None
+            }
+        }
+    }
+
+    /// A selector all of whose documents exist where it is used.
+    pub fn selector(&mut self, place: &Place<'_>, text: &str, known: &[&str]) -> Option<Selector> {
+        let selector = self.keep(place, Selector::parse(text))?;
+        self.roots(place, selector.roots(), known);
+        Some(selector)
+    }
+
+    /// Refuses names of documents that do not exist where they are used.
+    pub fn roots(&mut self, place: &Place<'_>, roots: &[String], known: &[&str]) {
+        for root in roots.iter().filter(|root| !known.contains(&root.as_str())) {
+            let remedy = did_you_mean(root, known.iter().copied());
+            self.add_with_remedy(place, format!("there is no document `{root}` here"), remedy);
+        }
+    }
+}
+
+/// What conditions see.
+pub const MATCHING: &[&str] =
+    &["request", "wire", "operation", "item", "headers", "query", "method", "path", "partner", "problem"];
+/// What a stub's own key sees.
+pub const KEYING: &[&str] = &[
+    "request",
+    "wire",
+    "operation",
+    "item",
+    "headers",
+    "query",
+    "method",
+    "path",
+    "partner",
+    "problem",
+    "params",
+];
+/// What templates of answers see.
+pub const ANSWERING: &[&str] = &[
+    "request",
+    "wire",
+    "operation",
+    "item",
+    "headers",
+    "query",
+    "method",
+    "path",
+    "partner",
+    "problem",
+    "params",
+    "inst",
+];
+/// What the frame and the envelope's parameters of answers see.
+pub const CLOSING: &[&str] = &[
+    "request",
+    "wire",
+    "operation",
+    "item",
+    "headers",
+    "query",
+    "method",
+    "path",
+    "partner",
+    "problem",
+    "params",
+    "inst",
+    "plain",
+    "sealed",
+];
+/// What opening sees.
+pub const OPENING: &[&str] = &["wire", "headers", "query", "method", "path", "partner"];
+/// What the frame of requests sees.
+pub const FRAMING: &[&str] = &["wire", "plain", "headers", "query", "method", "path", "partner"];

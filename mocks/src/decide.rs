@@ -1,0 +1,271 @@
+//! One request decided: the stub that answers, its state's transition, its fault and delay, its answer.
+use std::{borrow::Cow, sync::Arc, time::Instant};
+
+use qiao_mappings::Layer;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::{Answer, AnswerScope, Rendered, Twist},
+    entropy::Entropy,
+    facts::{Facts, Incoming},
+    faults::{self, Aim, Applied},
+    functions::Draws,
+    matching::{Memo, memo},
+    partner::{Listener, Partner, State, Stub},
+    spec::FaultKind,
+    state::{Instance, Locked, full_key},
+};
+
+/// What came of a request, before anything is sent.
+pub struct Decision {
+    /// None for a miss.
+    pub stub: Option<Arc<str>>,
+    pub item: Option<Box<str>>,
+    pub key: Option<Box<str>>,
+    pub state_before: Option<Box<str>>,
+    pub state_after: Option<Box<str>>,
+    pub applied: Applied,
+    /// None for a miss without a fallback.
+    pub answer: Option<Rendered>,
+    /// Why the request could not be understood or the answer not made.
+    pub problem: Option<String>,
+    /// The opened business document, where requests are sealed or framed.
+    pub plain: Option<String>,
+}
+
+/// Decides a request. `dry`: nothing is counted, stored or moved.
+pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, dry: bool) -> Decision {
+    let listener = &partner.listeners[number];
+    let facts = Facts::new(incoming, partner, listener);
+    let mut memo = Memo::new(&facts, &partner.sources);
+    let now = Instant::now();
+    let mut found = find(partner, listener, &mut memo, now);
+    let asked = asked(partner, incoming);
+    let live = partner.runtime.dials.load();
+    let needs = found.stub.is_some_and(|stub| stub.needs_instance)
+        || partner.dials_need_instance
+        || live.iter().any(|dial| dial.needs_instance());
+    let mut decision = Decision {
+        stub: found.stub.map(|stub| Arc::clone(&stub.label)),
+        item: None,
+        key: None,
+        state_before: None,
+        state_after: None,
+        applied: Applied::default(),
+        answer: None,
+        problem: None,
+        plain: None,
+    };
+    let key = found.key.take().or_else(|| if needs { Some(business_key(&facts)) } else { None });
+    let session_key = key.as_ref().map(|key| full_key(&incoming.session, key));
+    // The lock is held from the look at the state until the transition is done.
+    let mut lock =
+        found.lock.take().or_else(|| session_key.as_ref().map(|key| partner.runtime.state.lock(key)));
+    let mut copy;
+    let mut instance = match (&mut lock, &session_key) {
+        (Some(lock), Some(key)) if !dry => Some(lock.instance(key, now)),
+        (Some(lock), Some(key)) => {
+            copy = lock.peek(key, now).cloned().unwrap_or_default();
+            Some(&mut copy)
+        }
+        _ => None,
+    };
+    if let Some(instance) = instance.as_deref_mut() {
+        instance.count += 1;
+    }
+    let count = instance.as_deref().map_or(0, |instance| instance.count);
+    let stub_id = found.stub.map_or("", |stub| &*stub.id);
+    let parts: [&[u8]; 4] = [
+        incoming.session.as_bytes(),
+        partner.id.as_bytes(),
+        stub_id.as_bytes(),
+        key.as_deref().unwrap_or_default().as_bytes(),
+    ];
+    let draws = Arc::new(Draws {
+        entropy: Entropy::of(partner.seed, &parts, count),
+        tables: Arc::clone(&partner.tables),
+    });
+    let params = found.stub.map_or(Value::Null, |stub| params(stub, &facts));
+    let mut scope = AnswerScope { facts: &facts, inst: Value::Null, params, draws };
+
+    if let (Some(state), Some(instance)) =
+        (found.stub.and_then(|stub| stub.state.as_ref()), instance.as_deref_mut())
+    {
+        decision.state_before = Some(instance.state(&state.machine).into());
+        scope.inst = view(key.as_deref(), Some(state), instance);
+        decision.problem = transition(state, instance, &mut scope).err();
+        decision.state_after = Some(instance.state(&state.machine).into());
+    } else if let Some(instance) = instance.as_deref() {
+        scope.inst = view(key.as_deref(), None, instance);
+    }
+    let aim = Aim {
+        listener: &listener.id,
+        item: facts_item(partner, &facts, &live),
+        stub: found.stub.map(|stub| &*stub.id),
+        own_delay: found.stub.map_or(partner.fallback.as_ref().and_then(|f| f.delay), |stub| stub.delay),
+        own_fault: found.stub.and_then(|stub| stub.fault.as_ref()),
+        asked: asked.unwrap_or_else(|problem| {
+            decision.problem.get_or_insert(problem);
+            None
+        }),
+    };
+    let dials = live.iter().map(|dial| &**dial).chain(&partner.dials);
+    decision.applied = faults::apply(aim, dials, &scope.draws.entropy, instance, dry, now);
+    drop(lock);
+
+    let answer =
+        found.stub.map(|stub| &stub.answer).or(partner.fallback.as_ref().map(|fallback| &fallback.answer));
+    render(&mut decision, answer, number, listener, &scope);
+    finish(&mut decision, listener, &facts, key);
+    decision
+}
+
+/// The stub found, and the shard of its key, still locked where its state was looked at.
+struct Found<'p> {
+    stub: Option<&'p Stub>,
+    key: Option<String>,
+    lock: Option<Locked<'p>>,
+}
+
+/// The first stub in order whose conditions and state hold. From the first look at a state on, the key's shard stays
+/// locked, so that no other request moves it in between.
+fn find<'p>(partner: &'p Partner, listener: &'p Listener, memo: &mut Memo<'_>, now: Instant) -> Found<'p> {
+    let mut key: Option<String> = None;
+    let mut lock: Option<Locked<'p>> = None;
+    for candidate in listener.index.candidates(memo) {
+        let stub = &partner.stubs[candidate as usize];
+        if !stub.conditions.hold(memo) {
+            continue;
+        }
+        let Some(state) = &stub.state else {
+            return Found { stub: Some(stub), key: None, lock: None };
+        };
+        let facts = memo.facts();
+        let own = match &state.key {
+            Some(selector) => own_key(selector, stub, facts),
+            None => Some(business_key(facts)),
+        };
+        let Some(own) = own else { continue };
+        let full = full_key(&facts.incoming().session, &own);
+        if key.as_ref() != Some(&own) {
+            // Never two locks at once: the other way round in another request, they would wait for each other.
+            drop(lock.take());
+            lock = Some(partner.runtime.state.lock(&full));
+        }
+        let current = lock
+            .as_ref()
+            .and_then(|lock| lock.peek(&full, now))
+            .map(|instance| instance.state(&state.machine));
+        let current = current.unwrap_or(crate::state::INITIAL);
+        let holds = state.within.is_empty() || state.within.iter().any(|wanted| **wanted == *current);
+        key = Some(own);
+        if holds {
+            return Found { stub: Some(stub), key, lock };
+        }
+    }
+    Found { stub: None, key: None, lock: None }
+}
+
+fn business_key(facts: &Facts<'_>) -> String {
+    facts.key().unwrap_or_else(|| facts.content_key())
+}
+
+fn own_key(selector: &qiao_mappings::Selector, stub: &Stub, facts: &Facts<'_>) -> Option<String> {
+    let params = params(stub, facts);
+    let scope = Layer { parent: facts, name: "params", value: &params };
+    let value = selector.first(&scope)?;
+    memo::scalar(value).filter(|text| !text.is_empty()).map(Cow::into_owned)
+}
+
+fn params(stub: &Stub, facts: &Facts<'_>) -> Value {
+    let Some(path) = &stub.conditions.path else { return Value::Object(Map::new()) };
+    let value = |place: usize| {
+        facts.segments().get(place).map_or(Value::Null, |segment| Value::from(segment.as_str()))
+    };
+    Value::Object(path.names().map(|(place, name)| (name.to_owned(), value(place))).collect())
+}
+
+/// The object `inst`.
+fn view(key: Option<&str>, state: Option<&State>, instance: &Instance) -> Value {
+    let machine = state.map_or("main", |state| &*state.machine);
+    json!({"key": key, "state": instance.state(machine), "data": instance.data, "count": instance.count})
+}
+
+/// Stores the values and moves the machine; all or, where a template fails, nothing.
+fn transition(state: &State, instance: &mut Instance, scope: &mut AnswerScope<'_>) -> Result<(), String> {
+    let mut values = Vec::with_capacity(state.set.len());
+    for (name, template) in &state.set {
+        let value = template.render(scope).map_err(|error| format!("state.set.{name}: {error}"))?;
+        values.push((name.clone(), value));
+    }
+    if !values.is_empty() {
+        let before = instance.data.clone();
+        instance.data.extend(values);
+        if !instance.fits() {
+            instance.data = before;
+            return Err("state.set: a key holds at most 16 KiB".into());
+        }
+        scope.inst["data"] = Value::Object(instance.data.clone());
+    }
+    if let Some(to) = &state.to {
+        instance.go(&state.machine, to);
+    }
+    Ok(())
+}
+
+/// The dispatch key, read only where a dial asks for it: reading it may mean reading the body.
+fn facts_item<'f>(
+    partner: &Partner,
+    facts: &'f Facts<'_>,
+    live: &[Arc<faults::LiveDial>],
+) -> Option<&'f str> {
+    let asks =
+        |dial: &faults::LiveDial| dial.spec.target.as_ref().is_some_and(|target| target.item.is_some());
+    let asked = partner.dials.iter().any(asks) || live.iter().any(|dial| asks(dial));
+    if asked { facts.item() } else { None }
+}
+
+fn asked(partner: &Partner, incoming: &Incoming) -> Result<Option<faults::Fault>, String> {
+    match incoming.headers.get("x-mock-fault") {
+        Some(value) if partner.fault_header => faults::asked(value.to_str().unwrap_or_default()).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn render(
+    decision: &mut Decision,
+    answer: Option<&Answer>,
+    number: usize,
+    listener: &Listener,
+    scope: &AnswerScope<'_>,
+) {
+    let Some(answer) = answer.filter(|_| decision.problem.is_none()) else { return };
+    let fault = decision.applied.fault.as_deref();
+    let twist = Twist {
+        business: fault.and_then(|fault| fault.business.as_ref()),
+        bad_signature: fault.is_some_and(|fault| fault.kind == FaultKind::BadSignature),
+    };
+    match answer.render(number, listener, scope, &twist) {
+        Ok(rendered) => decision.answer = Some(rendered),
+        Err(problem) => decision.problem = Some(problem),
+    }
+}
+
+/// What the journal wants to know. Nothing is read for it that matching did not read.
+fn finish(decision: &mut Decision, listener: &Listener, facts: &Facts<'_>, key: Option<String>) {
+    if listener.select.is_some() && facts.is_read() {
+        decision.item = facts.item().map(Into::into);
+    }
+    if let Some(documents) = facts.read_documents() {
+        decision.plain = documents.plain.as_ref().filter(|plain| !plain.is_null()).map(Value::to_string);
+        if let (None, Some(problem)) =
+            (&decision.problem, documents.problem.as_str().filter(|text| !text.is_empty()))
+        {
+            // A stub that answers a broken request has understood it well enough.
+            if decision.stub.is_none() {
+                decision.problem = Some(problem.to_owned());
+            }
+        }
+    }
+    decision.key = key.filter(|key| !key.starts_with('#')).map(Into::into);
+}

@@ -1,0 +1,208 @@
+//! What is known of one request: the scope that conditions and templates read. Each part is made when first asked for.
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use qiao_mappings::Scope;
+use serde_json::{Map, Value};
+
+use crate::{entropy::Fnv, forms::Documents, matching::path, partner::Listener, partner::Partner};
+
+/// A request as it came, with the path below the listener's.
+#[derive(Debug)]
+pub struct Incoming {
+    pub method: Method,
+    /// Starts with `/`, still percent-encoded.
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// From `X-Mock-Session`; empty in the common session.
+    pub session: Box<str>,
+}
+
+/// A request seen by one listener.
+pub struct Facts<'p> {
+    incoming: &'p Incoming,
+    partner: &'p Partner,
+    listener: &'p Listener,
+    documents: OnceLock<Documents>,
+    segments: OnceLock<Vec<String>>,
+    query: OnceLock<Value>,
+    headers: OnceLock<Value>,
+    texts: OnceLock<Texts>,
+    item: OnceLock<Option<String>>,
+    item_value: OnceLock<Value>,
+    operation: OnceLock<Value>,
+}
+
+struct Texts {
+    method: Value,
+    path: Value,
+}
+
+impl<'p> Facts<'p> {
+    pub fn new(incoming: &'p Incoming, partner: &'p Partner, listener: &'p Listener) -> Self {
+        Self {
+            incoming,
+            partner,
+            listener,
+            documents: OnceLock::new(),
+            segments: OnceLock::new(),
+            query: OnceLock::new(),
+            headers: OnceLock::new(),
+            texts: OnceLock::new(),
+            item: OnceLock::new(),
+            item_value: OnceLock::new(),
+            operation: OnceLock::new(),
+        }
+    }
+
+    pub fn incoming(&self) -> &'p Incoming {
+        self.incoming
+    }
+
+    /// The body, read and opened.
+    pub fn documents(&self) -> &Documents {
+        self.documents.get_or_init(|| self.listener.request.read(self))
+    }
+
+    /// Whether the body, or the dispatch key, has been read already.
+    pub fn is_read(&self) -> bool {
+        self.documents.get().is_some() || self.item.get().is_some()
+    }
+
+    /// The body, where it has been read already.
+    pub fn read_documents(&self) -> Option<&Documents> {
+        self.documents.get()
+    }
+
+    /// The segments of the path, decoded.
+    pub fn segments(&self) -> &[String] {
+        self.segments.get_or_init(|| path::split(&self.incoming.path).map(decoded).collect())
+    }
+
+    /// Query parameters; a repeated one is a list.
+    pub fn query(&self) -> &Map<String, Value> {
+        match self.query_value() {
+            Value::Object(query) => query,
+            _ => EMPTY.get_or_init(Map::new),
+        }
+    }
+
+    fn query_value(&self) -> &Value {
+        self.query.get_or_init(|| {
+            let mut query = Map::new();
+            for pair in
+                self.incoming.query.as_deref().unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
+            {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                let plain = |text: &str| decoded(&text.replace('+', " "));
+                add(&mut query, plain(name), plain(value));
+            }
+            Value::Object(query)
+        })
+    }
+
+    fn headers_value(&self) -> &Value {
+        self.headers.get_or_init(|| {
+            let mut headers = Map::new();
+            for (name, value) in &self.incoming.headers {
+                add(
+                    &mut headers,
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                );
+            }
+            Value::Object(headers)
+        })
+    }
+
+    /// The dispatch key as text.
+    pub fn item(&self) -> Option<&str> {
+        let read = || {
+            let value = self.listener.select.as_ref()?.first(self)?;
+            crate::matching::memo::scalar(value).map(|text| text.into_owned())
+        };
+        self.item.get_or_init(read).as_deref()
+    }
+
+    /// The business key by the partner's rule; none where the request has none.
+    pub fn key(&self) -> Option<String> {
+        let value = self.partner.instance.as_ref()?.first(self)?;
+        crate::matching::memo::scalar(value).filter(|text| !text.is_empty()).map(|text| text.into_owned())
+    }
+
+    /// What stands for the business key of a request without one: its content.
+    pub fn content_key(&self) -> String {
+        let mut hash = Fnv::new();
+        for part in
+            [self.incoming.method.as_str(), &self.incoming.path, self.incoming.query.as_deref().unwrap_or("")]
+        {
+            hash.write(part.as_bytes());
+            hash.write(b"\n");
+        }
+        hash.write(&self.incoming.body);
+        format!("#{:016x}", hash.finish())
+    }
+
+    fn operation(&self) -> &Value {
+        self.operation.get_or_init(|| {
+            let name = match &self.documents().wire {
+                Value::Object(members) if self.listener.soap && members.len() == 1 => members.keys().next(),
+                _ => None,
+            };
+            Value::String(
+                name.map(|name| name.rsplit(':').next().unwrap_or_default().to_owned()).unwrap_or_default(),
+            )
+        })
+    }
+
+    /// What is known before the body is opened; the rest would need the body itself.
+    pub fn outer(&self, name: &str) -> Option<&Value> {
+        let texts = || {
+            self.texts.get_or_init(|| Texts {
+                method: Value::from(self.incoming.method.as_str()),
+                path: Value::from(self.incoming.path.as_str()),
+            })
+        };
+        match name {
+            "method" => Some(&texts().method),
+            "path" => Some(&texts().path),
+            "query" => Some(self.query_value()),
+            "headers" => Some(self.headers_value()),
+            "partner" => Some(&self.partner.parameters),
+            _ => None,
+        }
+    }
+}
+
+static EMPTY: OnceLock<Map<String, Value>> = OnceLock::new();
+
+impl Scope for Facts<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        match name {
+            "request" => Some(self.documents().business()),
+            "wire" => Some(&self.documents().wire),
+            "problem" => Some(&self.documents().problem),
+            "operation" => Some(self.operation()),
+            "item" => Some(self.item_value.get_or_init(|| self.item().map_or(Value::Null, Value::from))),
+            other => self.outer(other),
+        }
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// Adds a text under a name; several under one name become a list.
+fn add(map: &mut Map<String, Value>, name: String, text: String) {
+    match map.get_mut(&name) {
+        None => {
+            map.insert(name, Value::String(text));
+        }
+        Some(Value::Array(texts)) => texts.push(Value::String(text)),
+        Some(first) => *first = Value::Array(vec![first.take(), Value::String(text)]),
+    }
+}

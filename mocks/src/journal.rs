@@ -1,0 +1,301 @@
+//! What the mock partners were asked and what they answered: a ring bounded in bytes, read in pages by cursor.
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// Default bound of the ring in bytes.
+pub const DEFAULT_BYTES: usize = 8 << 20;
+/// Largest bound of the ring in bytes.
+pub const MAX_BYTES: usize = 64 << 20;
+/// Bodies are cut to this many bytes.
+pub const BODY_CUT: usize = 8 << 10;
+/// Entries in one page at most.
+pub const MAX_PAGE: usize = 500;
+
+/// One request to a mock partner.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// Ascending from 1, never used twice while the server runs.
+    pub id: u64,
+    /// Unix time in microseconds.
+    pub at_us: i64,
+    pub partner: Arc<str>,
+    pub listener: Arc<str>,
+    /// From the header `X-Mock-Session`; empty in the common session.
+    pub session: Box<str>,
+    pub traceparent: Option<Box<str>>,
+    pub method: Box<str>,
+    /// Path below the listener's.
+    pub path: Box<str>,
+    /// Value of `select`.
+    pub item: Option<Box<str>>,
+    /// Business key, where the request has one.
+    pub key: Option<Box<str>>,
+    /// `partner/stub@hash`, none for a miss.
+    pub stub: Option<Arc<str>>,
+    pub state_before: Option<Box<str>>,
+    pub state_after: Option<Box<str>>,
+    /// The fault that struck and where it came from: `reset (dial flaky)`.
+    pub fault: Option<Box<str>>,
+    /// Wait before the answer, in milliseconds.
+    pub delay_ms: u64,
+    /// Time to the answer without the wait, in microseconds.
+    pub took_us: u64,
+    /// 0 where no answer was given.
+    pub status: u16,
+    pub request: Body,
+    /// The opened business document as JSON, where requests are sealed.
+    pub plain: Option<Body>,
+    pub answer: Body,
+    /// What kept the request from being understood, or the answer from being made.
+    pub problem: Option<Box<str>>,
+    /// For a miss: the stubs that came nearest, once the diagnosis is done.
+    pub nearest: OnceLock<Vec<Nearest>>,
+}
+
+/// A body as kept: cut, with its whole size.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    pub bytes: Bytes,
+    pub size: usize,
+}
+
+impl Body {
+    /// A copy of the first [`BODY_CUT`] bytes: the original may be a slice of a much larger buffer.
+    pub fn cut(bytes: &[u8]) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&bytes[..bytes.len().min(BODY_CUT)]), size: bytes.len() }
+    }
+}
+
+/// A stub that did not match, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Nearest {
+    pub stub: String,
+    pub criteria: Vec<Verdict>,
+}
+
+/// One criterion of a stub against one request.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// As written, for instance `$.request.body.age`.
+    pub criterion: String,
+    pub wanted: String,
+    /// What the request held, cut to 200 characters; none where it held nothing.
+    pub seen: Option<String>,
+    pub ok: bool,
+}
+
+impl Entry {
+    /// What it weighs in the ring: its texts and an allowance for its fields.
+    fn weight(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let plain = self.plain.as_ref().map_or(0, |plain| plain.bytes.len());
+        let fields =
+            [&self.traceparent, &self.item, &self.key, &self.state_before, &self.state_after, &self.fault];
+        size_of::<Self>()
+            + 64
+            + self.request.bytes.len()
+            + self.answer.bytes.len()
+            + plain
+            + self.method.len()
+            + self.path.len()
+            + self.session.len()
+            + text(&self.problem)
+            + fields.into_iter().map(text).sum::<usize>()
+            + if self.stub.is_none() { NEAREST_ALLOWANCE } else { 0 }
+    }
+}
+
+/// What a miss is weighed for its diagnosis, which comes later.
+const NEAREST_ALLOWANCE: usize = 4 << 10;
+
+/// Which entries a page holds.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub partner: Option<String>,
+    pub session: Option<String>,
+    pub item: Option<String>,
+    pub stub: Option<String>,
+    pub traceparent: Option<String>,
+    /// Only misses, or only matches.
+    pub miss: Option<bool>,
+}
+
+impl Filter {
+    fn fits(&self, entry: &Entry) -> bool {
+        let same = |wanted: &Option<String>, seen: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| seen == Some(wanted))
+        };
+        let stub = || entry.stub.as_deref().and_then(|name| name.split(['/', '@']).nth(1));
+        same(&self.partner, Some(&entry.partner))
+            && same(&self.session, Some(&entry.session))
+            && same(&self.item, entry.item.as_deref())
+            && (self.stub.is_none() || same(&self.stub, stub()))
+            && same(&self.traceparent, entry.traceparent.as_deref())
+            && self.miss.is_none_or(|miss| miss == entry.stub.is_none())
+    }
+}
+
+/// Entries, newest first, and the cursor of the next page.
+#[derive(Debug)]
+pub struct Page {
+    pub entries: Vec<Arc<Entry>>,
+    /// Pass as `before` for the next page; none at the end.
+    pub next: Option<u64>,
+}
+
+/// The ring.
+#[derive(Debug)]
+pub struct Journal {
+    ring: Mutex<Ring>,
+    max: usize,
+}
+
+#[derive(Debug)]
+struct Ring {
+    entries: VecDeque<Arc<Entry>>,
+    /// The id of the front entry; ids ascend without gaps.
+    first: u64,
+    bytes: usize,
+}
+
+impl Journal {
+    /// A ring of at most `max` bytes, itself at most [`MAX_BYTES`].
+    pub fn new(max: usize) -> Self {
+        let ring = Ring { entries: VecDeque::new(), first: 1, bytes: 0 };
+        Self { ring: Mutex::new(ring), max: max.min(MAX_BYTES) }
+    }
+
+    /// Adds an entry, which gets its id here, and forgets the oldest over the bound. An entry larger than the whole ring is not kept.
+    pub fn push(&self, mut entry: Entry) -> Arc<Entry> {
+        let weight = entry.weight();
+        let mut dropped = Vec::new();
+        let mut ring = self.ring.lock();
+        entry.id = ring.first + ring.entries.len() as u64;
+        let entry = Arc::new(entry);
+        ring.bytes += weight;
+        ring.entries.push_back(Arc::clone(&entry));
+        while ring.bytes > self.max {
+            let Some(oldest) = ring.entries.pop_front() else { break };
+            ring.first += 1;
+            ring.bytes -= oldest.weight();
+            dropped.push(oldest);
+        }
+        drop(ring);
+        // The forgotten entries are freed here, outside the lock.
+        drop(dropped);
+        entry
+    }
+
+    /// The entry of that id, unless it is forgotten.
+    pub fn get(&self, id: u64) -> Option<Arc<Entry>> {
+        let ring = self.ring.lock();
+        let place = usize::try_from(id.checked_sub(ring.first)?).ok()?;
+        ring.entries.get(place).cloned()
+    }
+
+    /// A page of the newest entries older than `before` that fit. At most [`MAX_PAGE`]; reads at most 100 000 entries, the cursor goes on from there.
+    pub fn page(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Page {
+        const READ: usize = 100_000;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let ring = self.ring.lock();
+        let end = before.map_or(ring.entries.len(), |before| {
+            usize::try_from(before.saturating_sub(ring.first)).unwrap_or(usize::MAX).min(ring.entries.len())
+        });
+        let start = end.saturating_sub(READ);
+        let mut entries = Vec::new();
+        for entry in ring.entries.range(start..end).rev() {
+            if filter.fits(entry) {
+                entries.push(Arc::clone(entry));
+                if entries.len() == limit {
+                    break;
+                }
+            }
+        }
+        let last = if entries.len() == limit { entries.last().map(|entry| entry.id) } else { None };
+        let next = last.or((start > 0).then_some(ring.first + start as u64)).filter(|id| *id > ring.first);
+        Page { entries, next }
+    }
+
+    /// Forgets the entries of a session, or all. Ids go on ascending.
+    pub fn clear(&self) {
+        let mut ring = self.ring.lock();
+        ring.first += ring.entries.len() as u64;
+        ring.bytes = 0;
+        let entries = std::mem::take(&mut ring.entries);
+        drop(ring);
+        drop(entries);
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.ring.lock().bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(partner: &str, stub: Option<&str>, size: usize) -> Entry {
+        Entry {
+            partner: partner.into(),
+            stub: stub.map(Into::into),
+            request: Body::cut(&vec![b'x'; size]),
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn the_ring_never_exceeds_its_bytes_and_keeps_the_newest() {
+        let journal = Journal::new(100_000);
+        for _ in 0..1_000 {
+            journal.push(entry("ems", Some("ems/a@1"), 5_000));
+            assert!(journal.bytes() <= 100_000);
+        }
+        assert!(journal.ring.lock().entries.len() > 10);
+        assert_eq!(journal.get(1_000).map(|entry| entry.id), Some(1_000));
+        assert!(journal.get(1).is_none());
+    }
+
+    #[test]
+    fn bodies_are_cut_and_keep_their_whole_size() {
+        let body = Body::cut(&vec![0; 20_000]);
+        assert_eq!((body.bytes.len(), body.size), (BODY_CUT, 20_000));
+    }
+
+    #[test]
+    fn pages_follow_the_cursor_without_gap_or_repeat() {
+        let journal = Journal::new(MAX_BYTES);
+        for n in 0..25 {
+            journal.push(entry(if n % 2 == 0 { "ems" } else { "hrss" }, None, 10));
+        }
+        let filter = Filter { partner: Some("ems".into()), ..Filter::default() };
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = journal.page(&filter, before, 4);
+            seen.extend(page.entries.iter().map(|entry| entry.id));
+            journal.push(entry("ems", None, 10)); // later entries do not disturb the walk
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, (1..=25).rev().filter(|id| id % 2 == 1).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn misses_are_told_from_matches() {
+        let journal = Journal::new(MAX_BYTES);
+        journal.push(entry("ems", None, 1));
+        journal.push(entry("ems", Some("ems/order@77"), 1));
+        let page = |filter| journal.page(&filter, None, 10).entries.iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(page(Filter { miss: Some(true), ..Filter::default() }), [1]);
+        assert_eq!(page(Filter { stub: Some("order".into()), ..Filter::default() }), [2]);
+    }
+}

@@ -1,0 +1,186 @@
+//! A mock partner compiled: immutable but for its runtime, which outlives reloads.
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use qiao_mappings::{Selector, Template};
+use serde_json::Value;
+
+use crate::{
+    answer::Answer,
+    faults::{Fault, LiveDial, Wait},
+    forms::{AnswerPath, RequestPath},
+    matching::{Conditions, Index, Sources},
+    state::StateTable,
+    table::DataTable,
+};
+
+/// A compiled mock partner.
+pub struct Partner {
+    pub id: Arc<str>,
+    pub title: String,
+    pub seed: u64,
+    /// An object: `parameters`.
+    pub parameters: Value,
+    pub listeners: Vec<Listener>,
+    /// In the order in which they are tried.
+    pub stubs: Vec<Stub>,
+    pub sources: Sources,
+    /// The business key.
+    pub instance: Option<Selector>,
+    /// Those of the file, behind those of the admin API.
+    pub dials: Vec<LiveDial>,
+    pub fault_header: bool,
+    pub fallback: Option<FallbackAnswer>,
+    pub tables: Arc<HashMap<String, DataTable>>,
+    pub runtime: Arc<Runtime>,
+    /// Whether a dial of the file needs the business key's count.
+    pub dials_need_instance: bool,
+}
+
+/// One place where a partner listens.
+pub struct Listener {
+    pub id: Arc<str>,
+    pub path: Arc<str>,
+    pub soap: bool,
+    pub select: Option<Selector>,
+    pub request: RequestPath,
+    pub answer: AnswerPath,
+    pub body_bytes: usize,
+    pub index: Index,
+}
+
+/// A compiled stub.
+pub struct Stub {
+    pub id: Arc<str>,
+    /// `partner/stub@hash`: the hash is of what is written.
+    pub label: Arc<str>,
+    pub title: Option<String>,
+    pub listener: Option<usize>,
+    pub item: Option<String>,
+    pub conditions: Conditions,
+    pub state: Option<State>,
+    pub delay: Option<Wait>,
+    pub fault: Option<Arc<Fault>>,
+    pub answer: Answer,
+    /// Whether the business key's instance is needed: for state, counts or random values.
+    pub needs_instance: bool,
+}
+
+/// A compiled state rule.
+pub struct State {
+    pub machine: Box<str>,
+    pub within: Vec<Box<str>>,
+    pub to: Option<Box<str>>,
+    pub set: Vec<(String, Template)>,
+    pub key: Option<Selector>,
+}
+
+pub struct FallbackAnswer {
+    pub answer: Answer,
+    pub delay: Option<Wait>,
+}
+
+/// What a partner remembers, kept over reloads.
+pub struct Runtime {
+    pub state: StateTable,
+    /// Dials of the admin API, newest first.
+    pub dials: ArcSwap<Vec<Arc<LiveDial>>>,
+    running: AtomicBool,
+    pub matched: AtomicU64,
+    pub missed: AtomicU64,
+}
+
+impl Runtime {
+    pub fn new(state: StateTable) -> Self {
+        Self {
+            state,
+            dials: ArcSwap::default(),
+            running: AtomicBool::new(true),
+            matched: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it answers; a stopped partner resets connections.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Starts or stops it.
+    pub fn set_running(&self, running: bool) {
+        self.running.store(running, Ordering::Release);
+    }
+
+    /// Forgets state, dials and counts.
+    pub fn reset(&self) {
+        self.state.clear("");
+        self.dials.store(Arc::default());
+        self.matched.store(0, Ordering::Relaxed);
+        self.missed.store(0, Ordering::Relaxed);
+    }
+
+    /// Puts a dial before the others, in place of the one with its id; ended ones go.
+    ///
+    /// # Errors
+    /// More than 100 dials.
+    pub fn put_dial(&self, dial: LiveDial, now: Instant) -> Result<(), String> {
+        let dial = Arc::new(dial);
+        let mut full = false;
+        self.dials.rcu(|dials| {
+            let lives = |other: &&Arc<LiveDial>| {
+                other.spec.id != dial.spec.id && other.ends.is_none_or(|ends| now < ends)
+            };
+            let mut next = vec![Arc::clone(&dial)];
+            next.extend(dials.iter().filter(lives).cloned());
+            full = next.len() > 100;
+            if full { (**dials).clone() } else { next }
+        });
+        if full { Err("a partner has at most 100 dials".into()) } else { Ok(()) }
+    }
+
+    /// Takes a dial away; whether it was there.
+    pub fn remove_dial(&self, id: &str) -> bool {
+        let mut found = false;
+        self.dials.rcu(|dials| {
+            found = dials.iter().any(|dial| dial.spec.id == id);
+            dials.iter().filter(|dial| dial.spec.id != id).cloned().collect::<Vec<_>>()
+        });
+        found
+    }
+}
+
+impl Partner {
+    /// Takes over counts of unchanged faults from the version before.
+    pub fn inherit(&self, before: &Self) {
+        let known: HashMap<&str, &Arc<Fault>> =
+            before.stubs.iter().filter_map(|stub| Some((&*stub.label, stub.fault.as_ref()?))).collect();
+        for stub in &self.stubs {
+            if let (Some(fault), Some(old)) = (&stub.fault, known.get(&*stub.label)) {
+                fault.inherit(old);
+            }
+        }
+        for dial in &self.dials {
+            let old = before.dials.iter().find(|old| old.spec.id == dial.spec.id);
+            if let (Some(fault), Some(old)) = (&dial.fault, old.and_then(|old| old.fault.as_ref())) {
+                fault.inherit(old);
+            }
+        }
+    }
+
+    /// Starts every fault's count anew.
+    pub fn reset_faults(&self) {
+        let of_dials = self.dials.iter().filter_map(|dial| dial.fault.as_ref());
+        self.stubs
+            .iter()
+            .filter_map(|stub| stub.fault.as_ref())
+            .chain(of_dials)
+            .for_each(|fault| fault.reset());
+    }
+}

@@ -1,0 +1,282 @@
+//! The mock server: one HTTP/1.1 listener for all partners, on threads of its own, so that a mock fault cannot starve the bus.
+mod body;
+mod connection;
+mod diagnosis;
+mod serve;
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use qiao_mappings::strict::Mistake;
+use qiao_vault::Vault;
+use tokio::{runtime::Runtime, sync::watch};
+
+use crate::{
+    catalogue::Catalogue,
+    journal::{self, Journal},
+    partner::Partner,
+};
+use diagnosis::Diagnosis;
+
+/// How the mock server runs.
+#[derive(Clone, Debug)]
+pub struct MockConfig {
+    /// Folder with a subfolder per partner.
+    pub folder: PathBuf,
+    /// Where it listens; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Threads of its own, 1 to 64.
+    pub threads: usize,
+    /// Bound of the journal in bytes, at most 64 MiB.
+    pub journal_bytes: usize,
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// Where the admin API is served, when it is not mounted elsewhere.
+    pub admin: Option<SocketAddr>,
+}
+
+impl MockConfig {
+    /// The folder on loopback at a free port, two threads, 8 MiB of journal, no admin API.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            threads: 2,
+            journal_bytes: journal::DEFAULT_BYTES,
+            connections: 4096,
+            admin: None,
+        }
+    }
+}
+
+/// Why the mock server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The partners' files hold mistakes.
+    #[error("{}", Listed(.0))]
+    Partners(Vec<Mistake>),
+    #[error("the mock server cannot listen on {address}: {source}; free the port or give another")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the mock server's threads cannot be started: {0}")]
+    Threads(io::Error),
+}
+
+struct Listed<'m>(&'m [Mistake]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} mistakes in the mock partners", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(out, "\n{mistake}"))
+    }
+}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloaded {
+    pub version: u64,
+    pub partners: usize,
+    pub stubs: usize,
+}
+
+/// Reads and compiles a folder of mock partners without serving them; for `qiao check`.
+///
+/// # Errors
+/// Every mistake with file, line and column.
+pub fn check(folder: &std::path::Path, vault: &Vault) -> Result<Reloaded, Vec<Mistake>> {
+    Catalogue::load(folder, vault, &Catalogue::default()).map(|catalogue| summary(&catalogue))
+}
+
+fn summary(catalogue: &Catalogue) -> Reloaded {
+    let stubs = catalogue.partners.iter().map(|partner| partner.stubs.len()).sum();
+    Reloaded { version: catalogue.version, partners: catalogue.partners.len(), stubs }
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub catalogue: ArcSwap<Catalogue>,
+    pub journal: Journal,
+    pub diagnosis: Diagnosis,
+    folder: PathBuf,
+    vault: Vault,
+    reloading: Mutex<()>,
+    /// False asks connections to end after the answer at hand.
+    open: watch::Sender<bool>,
+    /// Counts connections by its receivers.
+    alive: watch::Sender<()>,
+}
+
+/// The mock server. The handle is cheap to clone; the server runs until [`MockServer::shutdown`] or the last handle is dropped.
+#[derive(Clone)]
+pub struct MockServer {
+    running: Arc<Running>,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    admin: Option<SocketAddr>,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl MockServer {
+    /// Loads the partners and serves them.
+    ///
+    /// # Errors
+    /// Mistakes in the partners' files, an address that cannot be listened on.
+    pub fn start(config: MockConfig, vault: Vault) -> Result<Self, StartError> {
+        let catalogue =
+            Catalogue::load(&config.folder, &vault, &Catalogue::default()).map_err(StartError::Partners)?;
+        let (listener, addr) = bind(config.address)?;
+        let admin = config.admin.map(bind).transpose()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.threads.clamp(1, 64))
+            .thread_name("qiao-mock")
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        let shared = Arc::new(Shared {
+            catalogue: ArcSwap::from_pointee(catalogue),
+            journal: Journal::new(config.journal_bytes),
+            diagnosis: Diagnosis::start().map_err(StartError::Threads)?,
+            folder: config.folder,
+            vault,
+            reloading: Mutex::new(()),
+            open: watch::Sender::new(true),
+            alive: watch::Sender::new(()),
+        });
+        let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
+        runtime.spawn(connection::accept(listener, Arc::clone(&shared), config.connections.max(1)));
+        let running = Running { shared, addr, admin: admin_addr, runtime: Mutex::new(Some(runtime)) };
+        let server = Self { running: Arc::new(running) };
+        if let Some((listener, _)) = admin {
+            server.serve_admin(listener);
+        }
+        Ok(server)
+    }
+
+    /// The admin task holds the shared state but not the handle: it must not keep the server alive.
+    fn serve_admin(&self, listener: TcpListener) {
+        let router = crate::admin::router_over(Arc::clone(&self.running.shared));
+        let mut open = self.running.shared.open.subscribe();
+        let task = async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+            let closed = async move {
+                // An error means that the server is gone, which is the same to us.
+                drop(open.wait_for(|open| !open).await);
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(closed).await {
+                tracing::error!(%error, "the admin API of the mock partners ended");
+            }
+        };
+        if let Some(runtime) = &*self.running.runtime.lock() {
+            runtime.spawn(task);
+        }
+    }
+
+    /// Where partners are served.
+    pub fn addr(&self) -> SocketAddr {
+        self.running.addr
+    }
+
+    /// Where the admin API is served, when it is.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.running.admin
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.running.shared
+    }
+
+    /// Ids of all partners with whether they run.
+    pub fn partners(&self) -> Vec<(Arc<str>, bool)> {
+        let catalogue = self.running.shared.catalogue();
+        catalogue
+            .partners
+            .iter()
+            .map(|partner| (Arc::clone(&partner.id), partner.runtime.is_running()))
+            .collect()
+    }
+
+    /// Stops one partner: from now on its connections are reset without an answer. False where there is no such partner.
+    pub fn stop(&self, partner: &str) -> bool {
+        self.running.shared.set_running(partner, false)
+    }
+
+    /// Starts a stopped partner again. False where there is no such partner.
+    pub fn start_partner(&self, partner: &str) -> bool {
+        self.running.shared.set_running(partner, true)
+    }
+
+    /// Reads the folder again and replaces all partners at once; requests at hand are answered by the old ones.
+    ///
+    /// # Errors
+    /// Every mistake; the old partners stay.
+    pub fn reload(&self) -> Result<Reloaded, Vec<Mistake>> {
+        self.running.shared.reload()
+    }
+
+    /// Stops accepting, lets requests at hand finish within `deadline`, then ends the rest. Returns the connections that had to be ended.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        let shared = &self.running.shared;
+        shared.open.send_replace(false);
+        let drained = tokio::time::timeout(deadline, shared.alive.closed()).await;
+        let forced = if drained.is_ok() { 0 } else { shared.alive.receiver_count() };
+        if let Some(runtime) = self.running.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+        forced
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
+}
+
+impl Shared {
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.catalogue.load()
+    }
+
+    pub fn partner(&self, id: &str) -> Option<Arc<Partner>> {
+        self.catalogue().partner(id).cloned()
+    }
+
+    pub fn set_running(&self, partner: &str, running: bool) -> bool {
+        let found = self.partner(partner);
+        if let Some(partner) = &found {
+            partner.runtime.set_running(running);
+        }
+        found.is_some()
+    }
+
+    pub fn reload(&self) -> Result<Reloaded, Vec<Mistake>> {
+        let _one_at_a_time = self.reloading.lock();
+        let before = self.catalogue.load_full();
+        let catalogue = Catalogue::load(&self.folder, &self.vault, &before)?;
+        let done = summary(&catalogue);
+        self.catalogue.store(Arc::new(catalogue));
+        Ok(done)
+    }
+}

@@ -1,0 +1,154 @@
+//! Connections of the mock server: accepted within a bound, reset where a fault asks for it, drained at shutdown.
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use super::{Shared, serve};
+
+/// A head must arrive within this time; it also bounds how long a connection may idle.
+const HEAD: Duration = Duration::from_secs(60);
+
+/// Accepts until shutdown.
+pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connections: usize) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the mock server cannot listen");
+            return;
+        }
+    };
+    let places = Arc::new(Semaphore::new(connections));
+    let mut open = shared.open.subscribe();
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = open.wait_for(|open| !open) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    connection(stream, shared).await;
+                    drop(place);
+                });
+            }
+            // Out of descriptors, or a peer gone already: both pass.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the mock partners could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    let alive = shared.alive.subscribe();
+    let mut open = shared.open.subscribe();
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "nodelay");
+    }
+    let reset = Arc::new(AtomicBool::new(false));
+    let io = TokioIo::new(Socket { stream, reset: Arc::clone(&reset) });
+    let service = service_fn(|request| {
+        let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
+        async move {
+            let served = serve::serve(request, &shared).await;
+            if served.is_err() {
+                reset.store(true, Ordering::Release);
+            }
+            served
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
+    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                // Resets, cut bodies and callers that leave all end here: nothing to tell.
+                if let Err(error) = ended {
+                    tracing::trace!(%error, "a connection to the mock partners ended");
+                }
+                break;
+            }
+            _ = open.wait_for(|open| !open), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+    drop(alive);
+}
+
+/// A socket that is reset rather than closed when a fault has asked for it.
+struct Socket {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Acquire)
+            && let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "a connection could not be reset and is closed instead");
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,50 @@
+//! The documented example is one that runs, and the partners of this folder load.
+use std::path::Path;
+
+use qiao_vault::Vault;
+use serde_json::json;
+
+use crate::help::serve_with;
+
+fn here(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[tokio::test]
+async fn the_documented_example_is_the_fixture_and_answers_as_it_says() {
+    let yaml = here("tests/fixtures/example/partner.yaml");
+    assert!(here("../docs/mocks.md").contains(&yaml), "docs/mocks.md shows another example than the fixture");
+    let files = [
+        ("example/partner.yaml", yaml),
+        ("example/stubs/more.yaml", here("tests/fixtures/example/stubs/more.yaml")),
+        ("example/tables/people.csv", here("tests/fixtures/example/tables/people.csv")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let mocks = serve_with(&files, Vault::in_memory().expect("a vault"), |_| {});
+    let apply = json!({"header": {"itemCode": "MZ-0231", "bizNo": "B1"}, "body": {"idNo": "310101199003074511", "age": 70}});
+    let first = mocks.post("/mz/gateway", &apply).await;
+    assert_eq!((first.stub(), &first.json()["name"]), ("allowance-accepted", &json!("张三")));
+    let again = mocks.post("/mz/gateway", &apply).await;
+    assert_eq!((again.stub(), &again.json()["acceptNo"]), ("allowance-again", &first.json()["acceptNo"]));
+    let young = json!({"header": {"itemCode": "MZ-0231", "bizNo": "B2"}, "body": {"idNo": "310101199003074511", "age": 60}});
+    assert_eq!(mocks.post("/mz/gateway", &young).await.stub(), "allowance-too-young");
+    let query = mocks.connect().await.send("GET", "/mz/applications/B1", &[], "").await.expect("an answer");
+    assert_eq!((query.stub(), &query.json()["acceptNo"]), ("application-status", &first.json()["acceptNo"]));
+    assert_eq!(mocks.post("/mz/gateway", &json!({"header": {"itemCode": "X"}})).await.json()["code"], "E404");
+}
+
+#[test]
+fn every_partner_of_this_folder_loads() {
+    let loaded =
+        qiao_mocks::check(Path::new(env!("CARGO_MANIFEST_DIR")), &Vault::in_memory().expect("a vault"));
+    let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(loaded.partners >= 5 && loaded.stubs > 10, "{loaded:?}");
+}
+
+#[test]
+fn the_schemas_describe_both_kinds_of_files() {
+    for (name, schema) in qiao_mocks::schemas() {
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+    }
+}

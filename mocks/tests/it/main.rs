@@ -1,0 +1,10 @@
+//! The mock server over real sockets.
+mod admin;
+mod determinism;
+mod documentation;
+mod faults;
+mod help;
+mod lifecycle;
+mod matching;
+mod sealed;
+mod state;
