@@ -76,6 +76,12 @@ fn position(reader: &Reader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }
 
+/// The production EncName.
+fn is_encoding_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
 fn inside(raw: &str, head: usize, tail: usize) -> &str {
     raw.get(head..raw.len().saturating_sub(tail)).unwrap_or_default()
 }
@@ -303,11 +309,11 @@ impl<'a> Tree<'a> {
             match name {
                 "version" => version = value == "1.0",
                 "standalone" if !matches!(value.as_ref(), "yes" | "no") => return Err(wrong()),
-                "encoding" if !value.starts_with(|c: char| c.is_ascii_alphabetic()) => return Err(wrong()),
+                "encoding" if !is_encoding_name(&value) => return Err(wrong()),
                 _ => {}
             }
         }
-        if offset == 0 && version { Ok(()) } else { Err(wrong()) }
+        if offset == 0 && version && !text.contains('&') { Ok(()) } else { Err(wrong()) }
     }
 
     fn finish(self) -> Result<Read, CodecError> {

@@ -139,6 +139,8 @@ const REFUSED: &[&str] = &[
     "<?xml version='1.0' encoding='UTF-8' version='1.0'?><a/>",
     "<? xml version='1.0'?><a/>",
     "<?xml version='1.0'?><?xml version='1.0'?><a/>",
+    "<?xml version='1.0' encoding='UTF 8'?><a/>",
+    "<?xml version='1.0' encoding='UTF-8&#32;'?><a/>",
     // namespaces
     "<p:a/>",
     "<a p:x='1'/>",
