@@ -72,6 +72,7 @@ pub static CHECKS: &[Check] = checks![
     Mistake "sources-exist" fit::sources: "what is selected from requests and answers is in their schemas",
     Warning "unused" unused::definitions: "every system, envelope and table is used; every caller and interface is granted",
     Warning "careful-retry" partner::retries: "a changing operation without a repeat key is not asked to be repeated",
+    Warning "early-answers" answering::early: "a flow responds after its parallel and each steps, not inside them",
     Warning "time-enough" partner::deadlines: "a call's timeout lies within its interface's deadline",
 ];
 
@@ -135,15 +136,23 @@ pub fn review<T>(
     Review { plan: plan.filter(|_| mistakes.is_empty()), mistakes, warnings }
 }
 
-/// Whether check and compiler mean the same: the same place, or one inside the other about the same name.
+/// Whether check and compiler mean the same: the same place, or one inside the other about the same thing.
 fn same(checked: &PlanMistake, compiled: &PlanMistake) -> bool {
     let (a, b) = (checked.path.as_str(), compiled.path.as_str());
-    let within =
-        |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']));
-    let name = |mistake: &PlanMistake| mistake.message.split('`').nth(1).map(str::to_owned);
+    let within = |inner: &str, outer: &str| {
+        outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']))
+    };
+    let nested = || within(a, b) || within(b, a);
     checked.definition == compiled.definition
-        && (a == b
-            || (within(a, b) || within(b, a)) && name(checked).is_some() && name(checked) == name(compiled))
+        && (a == b || nested() && about_the_same(&checked.message, &compiled.message))
+}
+
+/// Whether two messages name the same thing in backquotes, or both speak of a schema.
+fn about_the_same(a: &str, b: &str) -> bool {
+    let mut names = a.split('`').skip(1).step_by(2);
+    let schema = "not a JSON Schema";
+    names.any(|name| b.split('`').skip(1).step_by(2).any(|other| other == name))
+        || a.starts_with(schema) && b.starts_with(schema)
 }
 
 /// Each kind with its ids, for the checks' loops.

@@ -90,16 +90,28 @@ fn refuses_what_hides_mistakes_and_says_where() {
 }
 
 #[test]
-fn text_that_is_not_yaml_is_refused_with_its_line_and_column() {
-    for (text, at) in [
-        ("a: [1, 2\nb: 3\n", "a.yaml:2:"),
-        ("a: 'x\n", "a.yaml:"),
-        ("a: 1\n  b: 2\n", "a.yaml:2:4:"),
-        ("a: b: c\n", "a.yaml:1:5:"),
+fn text_that_is_not_yaml_is_refused_with_its_line_and_column_and_a_remedy() {
+    for (text, place, remedy) in [
+        ("a:\n\tb: 1\n", "a.yaml:2:2: a: ", "indent with spaces"),
+        ("a: 1\n  b: 2\n", "a.yaml:2:4: ", "check the indentation; text that holds `: ` needs quotes"),
+        ("a: b: c\n", "a.yaml:1:5: ", "check the indentation; text that holds `: ` needs quotes"),
+        ("a: `x`\n", "a.yaml:1:4: a: ", "put the text in quotes"),
+        ("a: 'x\nb: 2\n", "a.yaml:1:4: a: ", "is the closing quote missing?"),
+        ("a: 'x\n", "a.yaml:1:4: a: ", "is the closing quote missing?"),
+        ("a: \"\\q\"\n", "a.yaml:1:4: a: ", "use single quotes, or write `\\\\` for a backslash"),
+        ("a: {b: 1\nc: 2\n", "a.yaml:2:2: a: ", "is a comma or the closing `}` missing?"),
+        ("a: [1, 2\nc: 2\n", "a.yaml:2:2: a[1]: ", "is the closing `]` or `}` missing?"),
+        ("a: [\n", "a.yaml:2:1: a[0]: ", "is a closing `]` or `}` missing?"),
+        ("a: - b\n", "a.yaml:1:4: a: ", "begin the list on the next line"),
+        ("a: 1\nb:2\n", "a.yaml:3:1: ", "the line before lacks `: ` or is indented wrongly"),
+        ("a:\n  - b\n - c\n", "a.yaml:3:2: ", "check the indentation"),
+        ("- a\nb: 1\n", "a.yaml:2:1: [1]: ", "check the indentation"),
+        ("a: *x\n", "a.yaml:1:4: a: ", "aliases (`*name`) are not supported; put text in quotes"),
     ] {
         let lines = refused(text);
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].starts_with(at) && lines[0].contains("not YAML: "), "{lines:?}");
+        assert!(lines[0].starts_with(&format!("{place}not YAML: ")), "{text:?}: {lines:?}");
+        assert!(lines[0].ends_with(&format!("; {remedy}")), "{text:?}: {lines:?}");
     }
 }
 

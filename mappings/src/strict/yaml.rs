@@ -8,6 +8,25 @@ use super::{
     scalar,
 };
 
+/// What the parser says, and what most likely helps.
+const REMEDIES: &[(&str, &str)] = &[
+    ("tabs disallowed", "indent with spaces"),
+    ("unexpected character", "put the text in quotes"),
+    ("unknown escape", "use single quotes, or write `\\\\` for a backslash"),
+    ("mapping values are not allowed", "check the indentation; text that holds `: ` needs quotes"),
+    ("block sequence entries are not allowed", "begin the list on the next line"),
+    ("simple key expect", "the line before lacks `: ` or is indented wrongly"),
+    ("invalid indentation in quoted", "is the closing quote missing?"),
+    ("unexpected end of stream", "is the closing quote missing?"),
+    ("flow mapping", "is a comma or the closing `}` missing?"),
+    ("flow sequence", "is a comma or the closing `]` missing?"),
+    ("illegal placement of ':'", "is the closing `]` or `}` missing?"),
+    ("expected node content", "is a closing `]` or `}` missing?"),
+    ("expected key", "check the indentation"),
+    ("'-' indicator", "check the indentation"),
+    ("unknown anchor", "aliases (`*name`) are not supported; put text in quotes"),
+];
+
 const START: Position = Position { line: 1, column: 1 };
 
 /// The one document of `text`; an empty one is null.
@@ -222,7 +241,9 @@ impl Builder<'_> {
 
     fn syntax(&mut self, error: &ScanError) -> Result<(), Stop> {
         let message = format!("not YAML: {}", error.info());
-        let mistake = self.mistake(&self.path(), position(error.marker()), message);
+        let mut mistake = self.mistake(&self.path(), position(error.marker()), message);
+        let remedy = REMEDIES.iter().find(|(part, _)| error.info().contains(part));
+        mistake.remedy = remedy.map(|(_, remedy)| (*remedy).to_owned());
         self.mistakes.push(mistake);
         Err(Stop)
     }

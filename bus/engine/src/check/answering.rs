@@ -59,7 +59,7 @@ fn open_ends(steps: &[Step], path: &str, open: &mut Vec<(String, String)>) {
     }
 }
 
-/// Nothing follows a respond or fail, and no respond stands where other steps still run.
+/// Nothing follows a respond or fail.
 pub(super) fn unreachable(all: &Definitions, found: &mut Vec<PlanMistake>) {
     for (id, interface) in interfaces(all) {
         let mut after = |steps: &[Step], path: &str| {
@@ -73,12 +73,18 @@ pub(super) fn unreachable(all: &Definitions, found: &mut Vec<PlanMistake>) {
         walk::steps(interface, &mut |step, path| {
             walk::inner(step, path).into_iter().for_each(|(steps, path)| after(steps, &path));
         });
+    }
+}
+
+/// No respond stands inside a parallel or each step: it would cut off what still runs there.
+pub(super) fn early(all: &Definitions, found: &mut Vec<PlanMistake>) {
+    for (id, interface) in interfaces(all) {
         walk::steps(interface, &mut |step, path| {
             let inside = [(".parallel.branches[", "a parallel"), (".each.steps[", "an each")];
             if let Some((_, kind)) =
                 inside.into_iter().find(|(part, _)| step.respond.is_some() && path.contains(part))
             {
-                let message = format!("responds inside {kind} step, where others may still run");
+                let message = format!("responds inside {kind} step and cuts off what still runs there");
                 let mistake = PlanMistake::new(id.clone(), format!("{path}.respond"), message);
                 found.push(mistake.with_remedy("respond after it, from its results"));
             }

@@ -1,6 +1,9 @@
 //! Every kind of mistake with the exact line a person sees. Each case is a sound set of definitions with one text replaced.
 use super::*;
-use crate::load::{DefinitionFile, load_texts};
+use crate::{
+    load::{DefinitionFile, load_texts},
+    run::tests::{Partners, Reaction, plan_of},
+};
 
 mod cases;
 
@@ -15,7 +18,7 @@ limits: {concurrent: 8}
 retry: {attempts: 2, first: 50ms, most: 1s}
 health: {path: /health, every: 10s, timeout: 1s}
 credential: {header: {name: X-Key, value: \"vault:hrss/key\"}}
-envelopes: {light: {keys: {}}}
+envelopes: {light: {open: [{name: plain, read: {field: data, as: base64}}]}}
 judge:
   - {when: status >= 500, is: retry}
   - {is: ok}
@@ -186,6 +189,24 @@ fn what_checks_and_compiler_both_find_is_told_once() {
         ]
     );
     assert!(review.plan.is_none());
+}
+
+#[test]
+fn the_compiler_accepts_what_the_checks_accept_and_repeats_nothing_they_found() {
+    let partners = Partners::new(|_| Reaction::Hang);
+    let lines_of = |loaded: &Loaded| {
+        let review = review(loaded, |definitions| plan_of(definitions, &partners, None));
+        (review.plan.is_some(), review.mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(lines_of(&changed("", "", "")), (true, Vec::new()));
+    let mut wrong = Vec::new();
+    for (file, from, to, expected) in cases::MISTAKES {
+        let (planned, lines) = lines_of(&changed(file, from, to));
+        if planned || lines != *expected {
+            wrong.push(format!("{file}: {to}\n  wanted {expected:#?}\n  found {lines:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn what_does_not_belong_is_reported_all_at_once() {
     assert_eq!(
         lines(folder.path(), &loaded),
         [
-            "callers/broken.yaml:2:1: caller[0]: not YAML: while parsing a node, did not find expected node content",
+            "callers/broken.yaml:2:1: caller[0]: not YAML: while parsing a node, did not find expected node content; is a closing `]` or `}` missing?",
             "grants.yaml:1:1: not in a folder of definitions; known here: systems, interfaces, callers, grants, tables",
             "interfaces/a/b:1:1: a folder too deep; definitions are at most in `interfaces/<provider>/`",
             "interfaces/query.yaml:1:1: an interface outside its provider's folder; move it to `interfaces/<provider>/<name>.yaml`",

@@ -160,9 +160,6 @@ pub(super) const MISTAKES: &[Case] = &[
     ("apps/one", ASKED, "  - respond: {body: 1}\n  - id: asked\n", &[
         "interfaces/apps/one.yaml:12:5: flow[1]: never runs: the flow has ended at flow[0]; move it before, or leave it out",
     ]),
-    ("apps/one", "set: {x: \"${asked.months}\"}", "respond: {body: 1}", &[
-        "interfaces/apps/one.yaml:26:27: flow[1].parallel.branches[1].steps[0].respond: responds inside a parallel step, where others may still run; respond after it, from its results",
-    ]),
     // Partners.
     ("systems/hrss", "endpoints: {mock: [{url: \"http://127.0.0.1:8090/hrss\"}]}\n", "", &[
         "systems/hrss.yaml:1:1: endpoints: a protocol, but no endpoint; add `endpoints: {live: [{url: …}]}` or `mock`",
@@ -255,7 +252,8 @@ pub(super) const WARNINGS: &[(&str, &str, &str, [&str; 1])] = &[
     ("+systems/old.yaml", "", "system: old\ntitle: 旧\n", ["systems/old.yaml:1:9: system: no interface or caller uses this system"]),
     ("+tables/old.yaml", "", "table: old\ntitle: 旧\nentries: {}\n", ["tables/old.yaml:1:8: table: no mapping or expression reads this table"]),
     ("+callers/old.yaml", "", "caller: old\ntitle: 旧\ncredential: {key: \"vault:x/y\"}\n", ["callers/old.yaml:1:9: caller: nothing is granted to this caller"]),
-    ("systems/hrss", "{light: {keys: {}}}", "{light: {keys: {}}, old: {keys: {}}}", ["systems/hrss.yaml:11:32: envelopes.old: no form or caller uses the envelope `old`"]),
+    ("systems/hrss", "envelopes: {light", "envelopes: {old: {}, light", ["systems/hrss.yaml:11:13: envelopes.old: no form or caller uses the envelope `old`"]),
     ("apps/one", "timeout: 2s", "timeout: 6s", ["interfaces/apps/one.yaml:15:16: flow[0].call.timeout: 6s is never reached: the interface's deadline is 5s"]),
     ("apps/one", "  - branch:", "  - {call: {system: hrss, operation: update, retry: {attempts: 3}}}\n  - branch:", ["interfaces/apps/one.yaml:27:64: flow[2].call.retry.attempts: `update` changes the partner's state and knows no repeats: repeated only when surely nothing was taken; declare `idempotencyHeader` if the partner honours one"]),
+    ("apps/one", "set: {x: \"${asked.months}\"}", "respond: {body: 1}", ["interfaces/apps/one.yaml:26:27: flow[1].parallel.branches[1].steps[0].respond: responds inside a parallel step and cuts off what still runs there; respond after it, from its results"]),
 ];
