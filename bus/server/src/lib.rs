@@ -1,2 +1,26 @@
 //! The parts of the `qiao` binary, as a library so that tests can drive them.
+pub mod access;
+pub mod active;
+pub mod admin;
+pub mod call;
+pub mod caller;
+pub mod catalogue;
+pub mod cli;
+pub mod config;
+pub mod demo_keys;
+pub mod examples;
+pub mod factory;
 pub mod gateway;
+pub mod handler;
+pub mod live_lines;
+pub mod logging;
+pub mod metrics;
+pub mod mocks_only;
+pub mod no_record;
+pub mod node;
+pub mod observe;
+pub mod running;
+pub mod secrets;
+pub mod serve;
+pub mod unseal;
+pub mod watch;

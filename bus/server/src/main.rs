@@ -1,1 +1,6 @@
-fn main() {}
+//! The `qiao` binary: see `cli` for its commands.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qiao::cli::run()
+}

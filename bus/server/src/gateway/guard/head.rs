@@ -107,6 +107,7 @@ impl Head {
             if end + 1 > limits.bytes {
                 return Err(self.too_large(end + 1, limits));
             }
+            self.first_byte(bytes)?;
             let line = &bytes[self.line..end];
             let Some((b'\r', line)) = line.split_last() else { return Err(Refusal::BareLineEnd) };
             let start = self.line;
@@ -129,13 +130,20 @@ impl Head {
         if bytes.len() > limits.bytes {
             return Err(self.too_large(bytes.len(), limits));
         }
-        // What cannot become a request line is refused without waiting for its end: TLS on a cleartext port, for instance.
+        self.first_byte(bytes)?;
+        if !self.started && bytes.len() - self.line > limits.target + 64 {
+            return Err(Refusal::TargetTooLong);
+        }
+        Ok(())
+    }
+
+    /// What cannot become a request line is refused without waiting for its end (TLS on a cleartext port, for instance), and for
+    /// this reason first, so that the verdict does not depend on how the bytes were split.
+    fn first_byte(&self, bytes: &[u8]) -> Result<(), Refusal> {
         match bytes.get(self.line) {
-            Some(first) if !self.started && *first != b'\r' && !TOKEN[usize::from(*first)] => {
-                Err(Refusal::InvalidMethod)
-            }
-            _ if !self.started && bytes.len() - self.line > limits.target + 64 => Err(Refusal::TargetTooLong),
-            _ => Ok(()),
+            Some(b'\r' | b'\n') | None => Ok(()),
+            Some(first) if self.started || TOKEN[usize::from(*first)] => Ok(()),
+            Some(_) => Err(Refusal::InvalidMethod),
         }
     }
 
@@ -146,9 +154,6 @@ impl Head {
 
     fn request_line(&mut self, line: &[u8], start: usize, limits: &HeadLimits) -> Result<(), Refusal> {
         self.started = true;
-        if !TOKEN[usize::from(line[0])] {
-            return Err(Refusal::InvalidMethod);
-        }
         let first = memchr::memchr(b' ', line).ok_or(Refusal::MalformedRequestLine)?;
         let last = memchr::memrchr(b' ', line).ok_or(Refusal::MalformedRequestLine)?;
         let method = &line[..first];

@@ -1,0 +1,106 @@
+//! The command line: a stable contract. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub mod call;
+pub mod check;
+mod client;
+pub mod demo;
+pub mod functions;
+pub mod interfaces;
+pub mod mocks;
+pub mod selftest;
+pub mod serve;
+mod show;
+pub mod trace;
+
+/// Qiao 桥, the integration bus.
+#[derive(Parser)]
+#[command(name = "qiao", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole product on this machine: bus, mock partners, sample data, a trickle of calls
+    Demo(demo::Arguments),
+    /// Run a bus node
+    Serve(serve::Arguments),
+    /// Run mock partners alone
+    Mocks(mocks::Arguments),
+    /// Check definitions: every mistake at once, then every example against the mock partners
+    Check(check::Arguments),
+    /// List the interfaces with their status
+    Interfaces(interfaces::Arguments),
+    /// List the functions of mappings and templates
+    Functions(functions::Arguments),
+    /// Call an interface, signed and sealed as a caller would
+    Call(call::Arguments),
+    /// Run every example of every interface through the running bus
+    Selftest(selftest::Arguments),
+    /// Show what happened to a call, step by step
+    Trace(trace::Arguments),
+}
+
+/// Where the running node is.
+#[derive(clap::Args, Clone, Debug)]
+pub struct NodeArguments {
+    /// Data folder of the running node
+    #[arg(long, value_name = "DIR", default_value = demo::DATA)]
+    pub node: PathBuf,
+}
+
+/// A command that did not do what was asked; its text says what to do next.
+#[derive(Debug)]
+pub struct Failed(pub String);
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the command given on the command line.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // Nothing can be done where even the usage cannot be printed.
+            drop(error.print());
+            return ExitCode::from(if usage { 2 } else { 0 });
+        }
+    };
+    let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Mocks(arguments) => mocks::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Interfaces(arguments) => interfaces::run(arguments),
+        Command::Functions(arguments) => functions::run(arguments),
+        Command::Call(arguments) => call::run(arguments),
+        Command::Selftest(arguments) => selftest::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(text)) => {
+            if !text.is_empty() {
+                eprintln!("qiao: {text}");
+            }
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// A runtime for a node, or for one command.
+fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Failed> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = workers {
+        builder.worker_threads(workers);
+    }
+    Ok(builder.enable_all().build()?)
+}

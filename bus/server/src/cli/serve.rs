@@ -1,0 +1,24 @@
+//! `qiao serve --config FILE`: runs a bus node until SIGTERM.
+use std::path::PathBuf;
+
+use super::Failed;
+use crate::{config::Config, logging, serve::Running};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Settings of the node (YAML, docs/schema/config.schema.json)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub fn run(arguments: Arguments) -> Result<(), Failed> {
+    logging::start();
+    let config = Config::read(&arguments.config)?;
+    let runtime = super::runtime(config.workers)?;
+    runtime.block_on(async {
+        let running = Running::start(config, None).await?;
+        tracing::info!(gateway = %running.gateway, admin = %running.admin, "serving");
+        running.run().await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,251 @@
+//! A node's settings: `qiao serve --config FILE`. Strict: unknown keys are refused, every mistake is reported at once.
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use qiao_engine::definitions::{Bytes, Duration};
+use qiao_mappings::strict::{Mistake, Source};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The settings of one bus node. Relative paths are relative to the file.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// Folder of everything this node keeps: call log, call index, vault, `node.json`.
+    pub data: PathBuf,
+    pub definitions: DefinitionsConfig,
+    #[serde(default)]
+    pub gateway: GatewayConfig,
+    #[serde(default)]
+    pub admin: AdminConfig,
+    pub vault: VaultConfig,
+    #[serde(default)]
+    pub record: RecordConfig,
+    /// Mock partners run inside this node; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mocks: Option<MocksConfig>,
+    /// Worker threads of the gateway; the number of cores when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: Option<usize>,
+    /// How long calls under way may go on after SIGTERM, 30s when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DefinitionsConfig {
+    /// Where definitions come from.
+    pub from: DefinitionsFrom,
+    /// The folder with `systems/`, `interfaces/`, `callers/`, `grants/`, `tables/`.
+    pub folder: PathBuf,
+    /// Which of a system's endpoints are called.
+    pub endpoints: EndpointSet,
+    /// Replaces scheme, host and port of every mock endpoint, for instance `http://127.0.0.1:18090`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mock_base: Option<String>,
+    /// Reload when a file changes; true when left out. SIGHUP always reloads.
+    #[serde(default = "yes")]
+    pub watch: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefinitionsFrom {
+    Files,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointSet {
+    Live,
+    Mock,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct GatewayConfig {
+    pub listen: SocketAddr,
+    /// Serve TLS with this certificate chain and key (PEM); both or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Connections at most, 10000 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+    /// Bound on a request's head, 32KiB when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_bytes: Option<Bytes>,
+    /// How long a request's head may take to arrive, 10s when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_read: Option<Duration>,
+    /// How long a request's body may stand still, 30s when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_idle: Option<Duration>,
+    /// How long an idle connection is kept, 75s when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Duration>,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            certificate: None,
+            key: None,
+            connections: None,
+            header_bytes: None,
+            header_read: None,
+            body_idle: None,
+            keep_alive: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct VaultConfig {
+    /// File of the sealed keys.
+    pub file: PathBuf,
+    /// File with the root secret that unseals the vault at start, readable by its owner only.
+    pub unseal_key_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct RecordConfig {
+    /// false: calls are not recorded, for benchmarks only; interfaces with `record: strict` are then refused.
+    pub enabled: bool,
+    /// Size of one file of the call log, 64MiB when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment_bytes: Option<Bytes>,
+    /// Disk budget of records not yet in the store, 4GiB when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Bytes>,
+    /// `interval`: fsync once a second (a power cut may lose a second). `each`: before every answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncName>,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { enabled: true, segment_bytes: None, budget: None, sync: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncName {
+    Interval,
+    Each,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MocksConfig {
+    /// Folder with one folder per mock partner.
+    pub folder: PathBuf,
+    #[serde(default = "default_mock_address")]
+    pub listen: SocketAddr,
+}
+
+fn default_mock_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8090))
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{file}: cannot be read: {reason}")]
+    Unreadable { file: PathBuf, reason: std::io::Error },
+    #[error("{}", list(.0))]
+    Mistakes(Vec<Mistake>),
+    #[error("{file}: {message}")]
+    Unusable { file: PathBuf, message: String },
+}
+
+fn list(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Reads a settings file; its relative paths become relative to its folder.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = read(file)?;
+        config.resolve(file.parent().unwrap_or(Path::new(".")));
+        if config.gateway.certificate.is_some() != config.gateway.key.is_some() {
+            let message = "gateway: `certificate` and `key` go together: give both, or none".to_owned();
+            return Err(ConfigError::Unusable { file: file.into(), message });
+        }
+        Ok(config)
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let paths = [
+            &mut self.data,
+            &mut self.definitions.folder,
+            &mut self.vault.file,
+            &mut self.vault.unseal_key_file,
+        ]
+        .into_iter()
+        .chain(self.gateway.certificate.as_mut())
+        .chain(self.gateway.key.as_mut())
+        .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder));
+        for path in paths {
+            *path = base.join(&*path);
+        }
+    }
+}
+
+/// The settings of `qiao mocks`: mock partners alone. Relative paths are relative to the file.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MocksOnlyConfig {
+    pub mocks: MocksConfig,
+    /// Where `/api/mocks` is served, behind the token in `data`.
+    pub admin: AdminConfig,
+    /// Folder of the admin token.
+    pub data: PathBuf,
+    /// The vault with the partners' halves of the keys.
+    pub vault: VaultConfig,
+}
+
+impl MocksOnlyConfig {
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = read(file)?;
+        let base = file.parent().unwrap_or(Path::new("."));
+        let vault = &mut config.vault;
+        for path in [&mut config.data, &mut config.mocks.folder, &mut vault.file, &mut vault.unseal_key_file]
+        {
+            *path = base.join(&*path);
+        }
+        Ok(config)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned + JsonSchema + 'static>(file: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|reason| ConfigError::Unreadable { file: file.into(), reason })?;
+    let source = Source::read(&file.display().to_string(), &text).map_err(ConfigError::Mistakes)?;
+    source.decode().map_err(ConfigError::Mistakes)
+}

@@ -1,0 +1,280 @@
+//! The life of a call at the gateway: accept, identify, admit, run or forward, respond, record. Every way out is recorded.
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use qiao_core::{CallId, Fault, Outcome, Recorder, connector::AnswerBody, fault_codes};
+use qiao_engine::{
+    plan::{CallerPlan, InterfacePlan, Routed},
+    run::{CallInput, ForwardBody, ForwardInput, fault_response},
+};
+
+use crate::{
+    access,
+    active::{Active, ActiveSlot},
+    call::Call,
+    gateway::{GatewayBody, Handler, Peer, Refusal, ResponseBody, headers},
+    metrics::Metrics,
+    observe::Observer,
+};
+
+static CALL_ID: HeaderName = HeaderName::from_static("x-qiao-call-id");
+static PLAN: HeaderName = HeaderName::from_static("x-qiao-plan");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static DEADLINE: HeaderName = HeaderName::from_static("x-deadline-ms");
+
+static ACCEPT: LazyLock<Arc<str>> = LazyLock::new(|| "accept".into());
+static IDENTIFY: LazyLock<Arc<str>> = LazyLock::new(|| "identify".into());
+static ADMIT: LazyLock<Arc<str>> = LazyLock::new(|| "admit".into());
+
+/// What the gateway calls for every request.
+pub struct BusHandler {
+    pub active: Arc<ActiveSlot>,
+    pub recorder: Arc<dyn Recorder>,
+    pub metrics: Arc<Metrics>,
+    /// Told of every recorded call: the demo's live lines.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A call that was let in.
+struct Admitted {
+    interface: Arc<InterfacePlan>,
+    caller: Arc<CallerPlan>,
+    deadline: Instant,
+    /// The path below a forwarded prefix.
+    rest: String,
+}
+
+impl Handler for BusHandler {
+    async fn handle(&self, request: Request<GatewayBody>, _peer: Peer) -> Response<ResponseBody> {
+        let Some(active) = self.active.load() else {
+            return plain_refusal(
+                &Fault::new(&fault_codes::BUS_BUSY, "no plan is active yet"),
+                CallId::generate(),
+            );
+        };
+        let mut call = Call::begin(self, active, request.headers());
+        let active = Arc::clone(call.active());
+        let (parts, body) = request.into_parts();
+        match self.admit(&active, &mut call, &parts) {
+            Err(fault) => self.refuse_call(call, &fault).await,
+            Ok(admitted) if admitted.interface.is_forward() => {
+                self.forward(&active, call, admitted, parts, body).await
+            }
+            Ok(admitted) => self.run(&active, call, admitted, &parts.headers, body).await,
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, _peer: &Peer) -> Response<ResponseBody> {
+        if let Some(active) = self.active.load() {
+            let call = Call::begin(self, active, &HeaderMap::new());
+            call.record_refusal(refusal.fault(), refusal.status().as_u16());
+        }
+        refusal.response()
+    }
+}
+
+impl BusHandler {
+    fn admit(
+        &self,
+        active: &Arc<Active>,
+        call: &mut Call,
+        parts: &http::request::Parts,
+    ) -> Result<Admitted, Fault> {
+        let plan = &active.plan;
+        let interface = call.phase(&ACCEPT, |call| {
+            let interface = match plan.route(&parts.method, parts.uri.path()) {
+                Routed::Found(interface) => interface,
+                Routed::WrongMethod { .. } => {
+                    return Err(Fault::new(
+                        &fault_codes::METHOD_NOT_ALLOWED,
+                        "another method is exposed here",
+                    ));
+                }
+                Routed::Nothing => {
+                    return Err(Fault::new(
+                        &fault_codes::NO_SUCH_INTERFACE,
+                        "no interface is exposed at this path",
+                    ));
+                }
+            };
+            call.on_interface(&interface);
+            Ok(interface)
+        })?;
+        let caller = call.phase(&IDENTIFY, |call| {
+            let caller = access::identify(plan, &parts.headers)?;
+            call.by_caller(&caller);
+            Ok(caller)
+        })?;
+        call.phase(&ADMIT, |call| {
+            if interface.off {
+                return Err(Fault::new(
+                    &fault_codes::INTERFACE_OFF,
+                    "the interface is switched off in its definition",
+                ));
+            }
+            active.access.admit(&caller, &interface, call.started_us())?;
+            let declared = parts
+                .headers
+                .get(header::CONTENT_LENGTH)
+                .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            if declared.is_some_and(|bytes| bytes > interface.body_bytes) {
+                let detail = format!("Content-Length is over the interface's {} bytes", interface.body_bytes);
+                return Err(Fault::new(&fault_codes::BODY_TOO_LARGE, detail));
+            }
+            self.recorder.admit(interface.record)
+        })?;
+        let deadline = call.accepted() + deadline(&parts.headers, interface.deadline)?;
+        let rest = if interface.prefix {
+            parts.uri.path()[interface.path.len()..].to_owned()
+        } else {
+            String::new()
+        };
+        Ok(Admitted { interface, caller, deadline, rest })
+    }
+
+    async fn run(
+        &self,
+        active: &Active,
+        mut call: Call,
+        admitted: Admitted,
+        headers: &HeaderMap,
+        mut body: GatewayBody,
+    ) -> Response<ResponseBody> {
+        body.set_limit(admitted.interface.body_bytes);
+        let collected = tokio::time::timeout_at(admitted.deadline.into(), body.collect()).await;
+        let body = match collected {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => return self.refuse_call(call, &error.into()).await,
+            Err(_) => {
+                let fault =
+                    Fault::new(&fault_codes::BODY_TIMEOUT, "the body was not there by the call's deadline");
+                return self.refuse_call(call, &fault).await;
+            }
+        };
+        call.received(body.len() as u64);
+        let input = CallInput {
+            call: call.id(),
+            caller: Some(admitted.caller),
+            headers,
+            body,
+            deadline: admitted.deadline,
+            started_us: call.started_us(),
+            traceparent: call.child_traceparent(),
+            request_id: call.request_id(),
+        };
+        let output = qiao_engine::run::run(&active.plan, &admitted.interface, input, call.spans()).await;
+        if let Some(fault) = &output.fault {
+            self.metrics.count_fault(fault.code());
+        }
+        call.ended(output.outcome, output.fault.as_ref(), output.mocked);
+        let mut response = answer(output.status, output.headers, output.body);
+        call.mark(response.headers_mut());
+        call.record(response.status(), response.body().whole_len()).await;
+        response
+    }
+
+    async fn forward(
+        &self,
+        active: &Active,
+        mut call: Call,
+        admitted: Admitted,
+        parts: http::request::Parts,
+        mut body: GatewayBody,
+    ) -> Response<ResponseBody> {
+        body.set_limit(admitted.interface.body_bytes);
+        let mut headers = parts.headers;
+        for name in [&access::APP_ID, &access::APP_KEY, &DEADLINE] {
+            headers.remove(name);
+        }
+        let input = ForwardInput {
+            call: call.id(),
+            method: parts.method,
+            rest: &admitted.rest,
+            query: parts.uri.query(),
+            headers,
+            body: forward_body(body, &mut call),
+            deadline: admitted.deadline,
+            started_us: call.started_us(),
+            traceparent: call.child_traceparent(),
+        };
+        match qiao_engine::run::forward(&active.plan, &admitted.interface, input, call.spans()).await {
+            Err(fault) => self.refuse_call(call, &fault).await,
+            Ok(output) => {
+                call.ended(Outcome::Ok, None, output.mocked);
+                let body = match output.body {
+                    AnswerBody::Whole(bytes) => ResponseBody::full(bytes),
+                    AnswerBody::Stream(stream) => ResponseBody::stream(stream),
+                };
+                let mut response = Response::new(ResponseBody::empty());
+                *response.status_mut() =
+                    StatusCode::from_u16(output.status).unwrap_or(StatusCode::BAD_GATEWAY);
+                *response.headers_mut() = output.headers;
+                headers::strip_response(response.headers_mut());
+                call.mark(response.headers_mut());
+                let status = response.status();
+                *response.body_mut() = body.on_end(call.until_end(status));
+                response
+            }
+        }
+    }
+
+    /// Answers with a fault, after its record is kept.
+    async fn refuse_call(&self, mut call: Call, fault: &Fault) -> Response<ResponseBody> {
+        self.metrics.count_fault(fault.code());
+        call.refused(fault);
+        let mut response = plain_refusal(fault, call.id());
+        call.mark(response.headers_mut());
+        call.record(response.status(), response.body().whole_len()).await;
+        response
+    }
+}
+
+fn plain_refusal(fault: &Fault, call: CallId) -> Response<ResponseBody> {
+    let refusal = fault_response(fault, call);
+    answer(refusal.status, refusal.headers, refusal.body)
+}
+
+fn answer(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn forward_body(body: GatewayBody, call: &mut Call) -> ForwardBody {
+    match body.declared() {
+        Some(0) => ForwardBody::Empty,
+        declared => {
+            call.received(declared.unwrap_or(0));
+            ForwardBody::Stream(body.into_stream())
+        }
+    }
+}
+
+/// The interface's bound, or the caller's own where it is shorter.
+fn deadline(headers: &HeaderMap, most: Duration) -> Result<Duration, Fault> {
+    let Some(value) = headers.get(&DEADLINE) else { return Ok(most) };
+    let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).filter(|millis| *millis > 0);
+    let millis = millis.ok_or_else(|| {
+        Fault::new(
+            &fault_codes::BAD_REQUEST,
+            "X-Deadline-Ms is not a whole number of milliseconds above zero",
+        )
+    })?;
+    Ok(most.min(Duration::from_millis(millis)))
+}
+
+/// The headers by which a caller recognises its call.
+pub fn mark(headers: &mut HeaderMap, id: CallId, plan: u64, request_id: Option<&str>) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(CALL_ID.clone(), value);
+    }
+    headers.insert(PLAN.clone(), HeaderValue::from(plan));
+    if let Some(value) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+}

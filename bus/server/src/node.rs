@@ -1,0 +1,231 @@
+//! One bus node: vault, store, connectors, the active plan, and the reload that replaces it. Listeners are in `serve`.
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use qiao_core::{Recorder, Store};
+use qiao_engine::{
+    check, load,
+    partner::BreakerState,
+    plan::{self, CompileContext},
+};
+use qiao_mappings::strict::Mistake;
+use qiao_store::{Embedded, EmbeddedConfig, SyncPolicy};
+use qiao_vault::Vault;
+
+use crate::{
+    active::{Active, ActiveSlot},
+    config::{Config, ConfigError, RecordConfig, SyncName},
+    factory::Connectors,
+    gateway::GatewayStats,
+    metrics::Metrics,
+    no_record::NoRecorder,
+    secrets::{self, SecretsError},
+};
+
+/// A node that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{place}: {reason}")]
+    Unusable { place: String, reason: String },
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error("{}", mistakes(.0))]
+    Definitions(Vec<Mistake>),
+}
+
+impl NodeError {
+    pub fn unusable(place: impl ToString, reason: impl ToString) -> Self {
+        Self::Unusable { place: place.to_string(), reason: reason.to_string() }
+    }
+}
+
+fn mistakes(list: &[Mistake]) -> String {
+    let lines: Vec<_> = list.iter().map(ToString::to_string).collect();
+    format!("{}\n{} mistake(s); nothing was changed", lines.join("\n"), list.len())
+}
+
+/// The parts of a node that outlive a plan.
+pub struct Node {
+    pub config: Config,
+    pub vault: Vault,
+    pub metrics: Arc<Metrics>,
+    pub active: Arc<ActiveSlot>,
+    pub connectors: Arc<Connectors>,
+    pub recorder: Arc<dyn Recorder>,
+    embedded: Embedded,
+    token: String,
+    draining: AtomicBool,
+    /// Held for the length of a reload: one at a time, numbers in order.
+    last_number: Mutex<u64>,
+    pub gateway: Mutex<Option<Arc<GatewayStats>>>,
+}
+
+impl Node {
+    /// Opens vault and store; no plan is active yet.
+    pub fn open(config: Config, vault: Vault) -> Result<Self, NodeError> {
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| NodeError::unusable(config.data.display(), error))?;
+        let token = secrets::admin_token(&config.data)?;
+        let embedded = qiao_store::open_embedded(record_config(&config.data, &config.record))
+            .map_err(|error| NodeError::unusable("the call store", error))?;
+        let recorder: Arc<dyn Recorder> =
+            if config.record.enabled { embedded.recorder.clone() } else { Arc::new(NoRecorder) };
+        let definitions = &config.definitions;
+        let connectors = Connectors::new(
+            definitions.endpoints,
+            definitions.mock_base.clone(),
+            definitions.folder.clone(),
+            vault.clone(),
+        );
+        let metrics = Metrics::new().map_err(|error| NodeError::unusable("the metrics", error))?;
+        Ok(Self {
+            vault,
+            metrics: Arc::new(metrics),
+            active: Arc::default(),
+            connectors: Arc::new(connectors),
+            recorder,
+            embedded,
+            token,
+            draining: AtomicBool::new(false),
+            last_number: Mutex::new(0),
+            gateway: Mutex::new(None),
+            config,
+        })
+    }
+
+    pub fn active(&self) -> Option<Arc<Active>> {
+        self.active.load()
+    }
+
+    pub fn store(&self) -> &dyn Store {
+        &*self.embedded.store
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Compares in constant time.
+    pub fn token_matches(&self, given: &[u8]) -> bool {
+        secrets::same(self.token.as_bytes(), given)
+    }
+
+    /// Reads, checks and compiles the definitions and swaps the whole plan. With a mistake, the old plan stays.
+    pub fn reload(&self) -> Result<u64, Vec<Mistake>> {
+        let mut last_number = self.last_number.lock();
+        let result = self.compile(*last_number + 1);
+        match result {
+            Ok(active) => {
+                *last_number += 1;
+                self.connectors.keep_only(|id| active.plan.systems().any(|system| &*system.id == id));
+                self.metrics.plan.set(i64::try_from(*last_number).unwrap_or(i64::MAX));
+                self.metrics.reloads.with_label_values(&["active"]).inc();
+                self.active.store(Arc::new(active));
+                tracing::info!(plan = *last_number, "plan is active");
+                Ok(*last_number)
+            }
+            Err(mistakes) => {
+                self.metrics.reloads.with_label_values(&["refused"]).inc();
+                for mistake in &mistakes {
+                    tracing::error!(%mistake, "definitions refused, the old plan stays");
+                }
+                Err(mistakes)
+            }
+        }
+    }
+
+    fn compile(&self, number: u64) -> Result<Active, Vec<Mistake>> {
+        let loaded = load::load(&self.config.definitions.folder);
+        let previous = self.active();
+        let context = CompileContext {
+            vault: &self.vault,
+            connectors: &*self.connectors,
+            previous: previous.as_ref().map(|active| &*active.plan),
+            number,
+        };
+        let review = check::review(&loaded, |definitions| plan::compile(definitions, &context));
+        match review.plan {
+            Some(plan) => Ok(Active::new(plan, &self.metrics, previous.as_deref())),
+            None => Err(review.mistakes),
+        }
+    }
+
+    /// Brings the gauges up to date; called before they are scraped.
+    pub fn refresh_gauges(&self) {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        if let Some(active) = self.active() {
+            for state in active.plan.partner_states() {
+                let breaker = match state.breaker {
+                    BreakerState::Closed => 0,
+                    BreakerState::HalfOpen => 1,
+                    BreakerState::Open => 2,
+                };
+                self.metrics.breaker.with_label_values(&[&*state.system]).set(breaker);
+                self.metrics
+                    .partner_active
+                    .with_label_values(&[&*state.system])
+                    .set(i64::from(state.concurrent));
+                self.metrics
+                    .partner_waiting
+                    .with_label_values(&[&*state.system])
+                    .set(i64::from(state.waiting));
+            }
+        }
+        for (system, endpoint) in self.connectors.health() {
+            let up = i64::from(endpoint.healthy);
+            self.metrics.endpoint_up.with_label_values(&[system.as_str(), &*endpoint.endpoint]).set(up);
+        }
+        let counters = self.embedded.recorder.counters();
+        self.metrics.record_appended.set(gauge(counters.appended));
+        self.metrics.record_lost.set(gauge(counters.lost));
+        self.metrics.record_unshipped.set(gauge(counters.unshipped_records));
+        self.metrics.record_disk_bytes.set(gauge(counters.disk_bytes));
+        self.metrics.record_ship_errors.set(gauge(counters.ship_errors));
+        if let Some(stats) = &*self.gateway.lock() {
+            self.metrics.connections.set(gauge(stats.connections()));
+        }
+    }
+
+    /// Ships and syncs what is recorded; the last thing a node does.
+    pub async fn close(&self, within: Duration) {
+        self.connectors.drain();
+        let report = self.embedded.close(within).await;
+        if !report.shipped_all {
+            tracing::warn!(
+                bytes = report.unshipped_bytes,
+                "records are in the local log, the store takes them at the next start"
+            );
+        }
+    }
+}
+
+fn record_config(data: &Path, record: &RecordConfig) -> EmbeddedConfig {
+    let mut config = EmbeddedConfig::new(PathBuf::from(data));
+    if let Some(bytes) = record.segment_bytes {
+        config.recorder.segment_bytes = bytes.0;
+    }
+    if let Some(bytes) = record.budget {
+        config.recorder.budget_bytes = bytes.0;
+    }
+    if record.sync == Some(SyncName::Each) {
+        config.recorder.sync = SyncPolicy::Each;
+    }
+    config
+}

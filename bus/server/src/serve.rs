@@ -1,0 +1,268 @@
+//! Runs a node: gateway, admin listener, mock partners, reloads, signals, and an end that cuts no call off.
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    config::{Config, GatewayConfig},
+    gateway::{self, Drained, Gateway, GatewayLimits, Tls},
+    handler::BusHandler,
+    node::{Node, NodeError},
+    observe::Observer,
+    running::{self, RunFile},
+    unseal,
+    watch::Watch,
+};
+
+/// How long the end of a node may take after its last call: shipping records, closing listeners.
+const CLOSING: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A node whose listeners are open.
+pub struct Running {
+    pub node: Arc<Node>,
+    pub gateway: SocketAddr,
+    pub admin: SocketAddr,
+    pub mocks: Option<qiao_mocks::MockServer>,
+    tls: Option<Tls>,
+    gateway_task: JoinHandle<Drained>,
+    admin_task: JoinHandle<()>,
+    drain: CancellationToken,
+    force: CancellationToken,
+    admin_stop: CancellationToken,
+}
+
+impl Running {
+    /// Opens everything. Fails, with every mistake, when the first plan cannot be made active.
+    pub async fn start(config: Config, observer: Option<Arc<dyn Observer>>) -> Result<Self, NodeError> {
+        let vault = unseal::open(&config.vault)?;
+        let mocks = start_mocks(&config, &vault)?;
+        let mut config = config;
+        if let Some(mocks) = &mocks
+            && config.definitions.mock_base.is_none()
+        {
+            config.definitions.mock_base = Some(format!("http://{}", mocks.addr()));
+        }
+        let node = Arc::new(Node::open(config, vault)?);
+        let compiling = Arc::clone(&node);
+        let compiled = tokio::task::spawn_blocking(move || compiling.reload()).await;
+        compiled
+            .map_err(|error| NodeError::unusable("the definitions", error))?
+            .map_err(NodeError::Definitions)?;
+        Self::listen(node, mocks, observer).await
+    }
+
+    async fn listen(
+        node: Arc<Node>,
+        mocks: Option<qiao_mocks::MockServer>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Self, NodeError> {
+        let (drain, force, admin_stop) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let settings = &node.config.gateway;
+        let tls = tls(settings)?;
+        let listener = bind(settings.listen)?;
+        let gateway_address =
+            listener.local_addr().map_err(|error| NodeError::unusable(settings.listen, error))?;
+        let handler = BusHandler {
+            active: Arc::clone(&node.active),
+            recorder: Arc::clone(&node.recorder),
+            metrics: Arc::clone(&node.metrics),
+            observer,
+        };
+        let mut gateway = Gateway::new(Arc::new(handler), Arc::new(limits(settings)));
+        if let Some(tls) = &tls {
+            gateway = gateway.with_tls(tls.clone());
+        }
+        *node.gateway.lock() = Some(gateway.stats());
+        let gateway_task = tokio::spawn(gateway.serve(listener, drain.clone(), force.clone()));
+
+        let listener = bind(node.config.admin.listen)?;
+        let admin_address =
+            listener.local_addr().map_err(|error| NodeError::unusable(node.config.admin.listen, error))?;
+        let router = admin::router(Arc::clone(&node), mocks.as_ref().map(qiao_mocks::admin_router));
+        let stop = admin_stop.clone().cancelled_owned();
+        let admin_task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+        let running = Self {
+            node,
+            gateway: gateway_address,
+            admin: admin_address,
+            mocks,
+            tls,
+            gateway_task,
+            admin_task,
+            drain,
+            force,
+            admin_stop,
+        };
+        running.write_run_file()?;
+        Ok(running)
+    }
+
+    fn write_run_file(&self) -> Result<(), NodeError> {
+        let config = &self.node.config;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let file = RunFile {
+            process: std::process::id(),
+            gateway: format!("{scheme}://{}", self.gateway),
+            admin: format!("http://{}", self.admin),
+            token: self.node.token().to_owned(),
+            definitions: config.definitions.folder.clone(),
+            vault: config.vault.clone(),
+        };
+        running::write(&config.data, &file).map_err(|error| NodeError::unusable(config.data.display(), error))
+    }
+
+    /// Reloads definitions, certificates and mock partners. What cannot be used is logged and stays as it was.
+    pub async fn reload(&self) {
+        let node = Arc::clone(&self.node);
+        let reloaded = tokio::task::spawn_blocking(move || node.reload().is_ok()).await;
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "the reload ended early, the old plan stays");
+        }
+        if let Some(tls) = &self.tls
+            && let Err(error) = tls.reload()
+        {
+            tracing::error!(%error, "the certificate was not reloaded, the old one stays");
+        }
+        if let Some(mocks) = &self.mocks
+            && let Err(mistakes) = mocks.reload()
+        {
+            for mistake in mistakes {
+                tracing::error!(%mistake, "mock partners refused, the old ones stay");
+            }
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    pub async fn run(self) -> Result<(), NodeError> {
+        let on = |kind| signal(kind).map_err(|error| NodeError::unusable("signals", error));
+        let (mut terminate, mut interrupt, mut hangup) =
+            (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+        let definitions = &self.node.config.definitions;
+        let mut watch = match definitions.watch {
+            true => Some(
+                Watch::new(&definitions.folder)
+                    .map_err(|error| NodeError::unusable(definitions.folder.display(), error))?,
+            ),
+            false => None,
+        };
+        loop {
+            let changed = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.reload().await,
+                () = changed => self.reload().await,
+            }
+        }
+        let again = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        self.stop(again).await;
+        Ok(())
+    }
+
+    /// Stop accepting, drain, then force at the end of the grace period or when told again.
+    pub async fn stop(self, force_now: impl Future<Output = ()>) {
+        let grace = self.node.config.grace.map_or(GRACE, |grace| grace.0);
+        self.node.start_draining();
+        self.drain.cancel();
+        tracing::info!(grace_ms = grace.as_millis(), "draining");
+        let mut gateway = self.gateway_task;
+        tokio::select! {
+            _ = &mut gateway => {}
+            () = tokio::time::sleep(grace) => force(&self.force, gateway).await,
+            () = force_now => force(&self.force, gateway).await,
+        }
+        self.admin_stop.cancel();
+        let closing = async {
+            self.node.close(CLOSING).await;
+            if let Some(mocks) = self.mocks {
+                mocks.shutdown(Duration::from_secs(1)).await;
+            }
+            self.admin_task.abort();
+            drop(self.admin_task.await);
+        };
+        if tokio::time::timeout(CLOSING * 2, closing).await.is_err() {
+            tracing::error!("closing took too long");
+        }
+        running::remove(&self.node.config.data);
+        tracing::info!("stopped");
+    }
+}
+
+/// Cuts off the calls that outlast the grace period.
+async fn force(token: &CancellationToken, gateway: JoinHandle<Drained>) {
+    token.cancel();
+    match tokio::time::timeout(CLOSING, gateway).await {
+        Ok(Ok(drained)) => tracing::warn!(
+            forced = drained.forced,
+            finished = drained.finished,
+            "connections were cut off at the end of the grace period"
+        ),
+        _ => tracing::error!("the gateway did not end after it was forced to"),
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
+    gateway::bind(address).map_err(|error| {
+        NodeError::unusable(address, format!("cannot listen: {error}; is another node running there? Choose another address in the settings"))
+    })
+}
+
+fn tls(settings: &GatewayConfig) -> Result<Option<Tls>, NodeError> {
+    let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else { return Ok(None) };
+    Tls::from_files(certificate, key)
+        .map(Some)
+        .map_err(|error| NodeError::unusable("gateway certificate", error))
+}
+
+fn limits(settings: &GatewayConfig) -> GatewayLimits {
+    let mut limits = GatewayLimits::default();
+    if let Some(connections) = settings.connections {
+        limits.connections = connections;
+    }
+    if let Some(bytes) = settings.header_bytes {
+        limits.header_bytes = usize::try_from(bytes.0).unwrap_or(usize::MAX);
+    }
+    if let Some(time) = settings.header_read {
+        limits.header_read = time.0;
+    }
+    if let Some(time) = settings.body_idle {
+        limits.body_idle = time.0;
+    }
+    if let Some(time) = settings.keep_alive {
+        limits.keep_alive_idle = time.0;
+    }
+    limits
+}
+
+fn start_mocks(
+    config: &Config,
+    vault: &qiao_vault::Vault,
+) -> Result<Option<qiao_mocks::MockServer>, NodeError> {
+    let Some(mocks) = &config.mocks else { return Ok(None) };
+    let settings =
+        qiao_mocks::MockConfig { address: mocks.listen, ..qiao_mocks::MockConfig::new(mocks.folder.clone()) };
+    let started = qiao_mocks::MockServer::start(settings, vault.clone());
+    started.map(Some).map_err(|error| NodeError::unusable("mock partners", error))
+}
