@@ -17,6 +17,8 @@ pub use error::VaultError;
 pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
 pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose};
+#[cfg(feature = "tongsuo")]
+pub use provider::tongsuo::TongsuoProvider;
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
 pub use self_test::{SelfTest, self_test};
 pub use storage::{

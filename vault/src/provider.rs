@@ -3,6 +3,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub mod pure;
+#[cfg(feature = "tongsuo")]
+pub mod tongsuo;
 
 /// The distinguishing identifier GB/T 35276 prescribes where the partners agreed on no other.
 pub const DEFAULT_SM2_ID: &[u8] = b"1234567812345678";
