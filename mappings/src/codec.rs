@@ -26,12 +26,13 @@ pub const MAX_DEPTH: usize = 64;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CodecKind {
-    /// JSON (RFC 8259), compact; UTF-8.
+    /// JSON (RFC 8259), compact; UTF-8 unless a partner writes another charset.
     #[default]
     Json,
     /// `application/x-www-form-urlencoded`: an object of texts, a repeated name a list.
     Form,
-    /// XML 1.0 with namespaces: `{root: content}`; attribute `@name`, text beside attributes or elements `#text`.
+    /// XML 1.0 with namespaces: `{root: content}`; attribute `@name`, text beside attributes or elements `#text`. Paths
+    /// write such names in quotes: `$.answer.item['@id']`.
     Xml,
     /// SOAP 1.1 or 1.2 around one body element.
     Soap,
@@ -53,8 +54,8 @@ pub struct CodecSpec {
     /// The Content-Type to send instead of the format's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// xml, soap: elements that are a list even when there is one, by path from the root element:
-    /// `submitResponse.items.item`.
+    /// xml, soap: elements that are a list even when there is one, by path from the root element (soap: the child of the
+    /// Body): `submitResponse.items.item`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrays: Vec<String>,
     /// xml, soap: the element put around the document when writing. Without it the document is `{root: content}`.
@@ -133,7 +134,7 @@ impl Codec {
     pub fn decode(&self, bytes: &[u8]) -> Result<Decoded, CodecError> {
         bounded(bytes.len())?;
         let document = match self.kind {
-            CodecKind::Json => json::decode(bytes)?,
+            CodecKind::Json => json::decode(self.charset.decode_message(bytes)?.as_bytes())?,
             CodecKind::Form => form::decode(bytes, self.charset)?,
             CodecKind::Xml => xml::decode(bytes, &self.xml)?,
             CodecKind::Soap => return soap::decode(bytes, &self.xml, &self.soap),
@@ -149,7 +150,7 @@ impl Codec {
     /// A document the format cannot carry; a character the charset or XML 1.0 cannot carry.
     pub fn encode(&self, document: &Value) -> Result<Vec<u8>, CodecError> {
         let bytes = match self.kind {
-            CodecKind::Json => json::encode(document)?,
+            CodecKind::Json => self.charset.encode(json::encode(document)?.into())?,
             CodecKind::Form => form::encode(document, self.charset)?,
             CodecKind::Xml => xml::encode(document, &self.xml, self.charset)?,
             CodecKind::Soap => soap::encode(document, None, &self.xml, &self.soap, self.charset)?,
@@ -221,16 +222,17 @@ fn content_type(spec: &CodecSpec, charset: Charset, soap: &soap::Binding) -> Str
     if let Some(given) = &spec.content_type {
         return given.clone();
     }
-    let charset = charset.label();
+    let label = charset.label();
     match (spec.codec, soap.version) {
-        (CodecKind::Json, _) => "application/json".into(),
-        (CodecKind::Form, _) => format!("application/x-www-form-urlencoded; charset={charset}"),
-        (CodecKind::Xml, _) | (CodecKind::Soap, SoapVersion::V11) => format!("text/xml; charset={charset}"),
+        (CodecKind::Json, _) if charset == Charset::Utf8 => "application/json".into(),
+        (CodecKind::Json, _) => format!("application/json; charset={label}"),
+        (CodecKind::Form, _) => format!("application/x-www-form-urlencoded; charset={label}"),
+        (CodecKind::Xml, _) | (CodecKind::Soap, SoapVersion::V11) => format!("text/xml; charset={label}"),
         (CodecKind::Soap, SoapVersion::V12) => match &soap.action {
-            Some(action) => format!("application/soap+xml; charset={charset}; action=\"{action}\""),
-            None => format!("application/soap+xml; charset={charset}"),
+            Some(action) => format!("application/soap+xml; charset={label}; action=\"{action}\""),
+            None => format!("application/soap+xml; charset={label}"),
         },
-        (CodecKind::Text, _) => format!("text/plain; charset={charset}"),
+        (CodecKind::Text, _) => format!("text/plain; charset={label}"),
         (CodecKind::Raw, _) => "application/octet-stream".into(),
     }
 }
@@ -239,7 +241,7 @@ fn content_type(spec: &CodecSpec, charset: Charset, soap: &soap::Binding) -> Str
 fn refuse_misplaced(spec: &CodecSpec, errors: &mut Vec<SpecError>) {
     let soap = spec.codec == CodecKind::Soap;
     let xml = soap || spec.codec == CodecKind::Xml;
-    let charset = !matches!(spec.codec, CodecKind::Json | CodecKind::Raw);
+    let charset = spec.codec != CodecKind::Raw;
     let checks = [
         ("charset", spec.charset.is_some_and(|charset| charset != Charset::Utf8), charset),
         ("arrays", !spec.arrays.is_empty(), xml),

@@ -121,7 +121,7 @@ fn writes_header_blocks_and_declared_prefixes() {
 #[test]
 fn refuses_settings_its_format_does_not_have() {
     assert_eq!(
-        mistakes(json!({"codec": "json", "arrays": ["a.b"], "charset": "gbk"})),
+        mistakes(json!({"codec": "raw", "arrays": ["a.b"], "charset": "gbk"})),
         ["charset", "arrays"]
     );
     assert_eq!(mistakes(json!({"codec": "xml", "version": "1.2", "action": "x"})), ["version", "action"]);
@@ -147,6 +147,16 @@ fn fails_loudly_on_a_character_the_charset_lacks() {
     let bytes = codec.encode(&json!("张䶮")).expect("in GBK");
     assert!(bytes.windows(4).any(|w| w == [0xD5, 0xC5, 0xFE, 0x9F]));
     assert_eq!(codec.decode(&bytes).expect("decodes").document, json!({"name": "张䶮"}));
+}
+
+#[test]
+fn carries_json_in_the_charset_of_an_old_partner() {
+    let codec = codec(json!({"codec": "json", "charset": "gbk"}));
+    assert_eq!(codec.content_type(), "application/json; charset=GBK");
+    let bytes = codec.encode(&json!({"n": "张"})).expect("in GBK");
+    assert_eq!(bytes, b"{\"n\":\"\xD5\xC5\"}");
+    assert_eq!(codec.decode(&bytes).expect("decodes").document, json!({"n": "张"}));
+    assert!(codec.encode(&json!({"n": "𬱖"})).is_err());
 }
 
 #[test]
