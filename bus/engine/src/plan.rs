@@ -193,7 +193,7 @@ impl<'a> Compiler<'a> {
             if let Err(taken) = router.add(interface) {
                 self.draft(Kind::Interface, &interface.id, |draft| {
                     let message = format!("`{}` is exposed there already, with a method in common", taken);
-                    draft.wrong_so("expose", message, "choose another path or other methods");
+                    draft.wrong_so("expose.path", message, "choose another path or other methods");
                 });
             }
         }

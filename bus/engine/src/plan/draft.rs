@@ -122,10 +122,12 @@ impl<'a> Draft<'a> {
         match jsonschema::draft202012::new(schema) {
             Ok(validator) => Some(validator),
             Err(error) => {
-                self.wrong(
-                    path,
-                    format!("not a JSON Schema 2020-12: at `{}`: {error}", error.instance_path()),
-                );
+                let place = error.instance_path().as_str().split('/').skip(1);
+                let place = place.fold(path.to_owned(), |path, name| match name.parse::<usize>() {
+                    Ok(index) => format!("{path}[{index}]"),
+                    Err(_) => format!("{path}.{name}"),
+                });
+                self.wrong(&place, format!("not a JSON Schema 2020-12: {error}"));
                 None
             }
         }

@@ -83,7 +83,11 @@ pub(crate) fn compile(
     let work = match (&definition.forward, definition.flow.is_empty()) {
         (Some(forward), true) => forward_plan(forward, systems, defined, draft).map(Work::Forward),
         (None, false) => flow_plan(definition, systems, defined, kept, draft).map(Work::Flow),
-        _ => {
+        (Some(_), false) => {
+            draft.wrong("flow", "exactly one of `forward` and `flow`");
+            None
+        }
+        (None, true) => {
             draft.wrong("", "exactly one of `forward` and `flow`");
             None
         }

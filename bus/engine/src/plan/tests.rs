@@ -45,7 +45,7 @@ fn every_mistake_of_a_flow_is_told_with_its_place() {
         "flow[4].branch[1].when",
         "flow[5].parallel.branches[0].name",
         "flow[5].parallel.need",
-        "flow[6].validate.schema",
+        "flow[6].validate.schema.type",
         "flow[7].id",
         "flow[7].each.as",
         "flow[7].each.steps[0].fail.code",
@@ -143,7 +143,7 @@ fn two_interfaces_at_one_place_are_a_mistake() {
     let faces = vec![exposed("a.one", "/a", "GET, POST"), exposed("a.two", "/a", "POST")];
     let partners = Partners::new(|_| Reaction::Hang);
     let Err(wrong) = plan_of(&definitions(vec![], faces), &partners, None) else { panic!("compiled") };
-    assert_eq!((wrong[0].definition.id.as_str(), wrong[0].path.as_str()), ("a.two", "expose"));
+    assert_eq!((wrong[0].definition.id.as_str(), wrong[0].path.as_str()), ("a.two", "expose.path"));
 }
 
 #[test]

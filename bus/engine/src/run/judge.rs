@@ -120,7 +120,8 @@ pub(crate) fn read(
     let business = if unframed.is_some() { None } else { framed.as_ref().or(opened.as_ref()) };
     let plain_wire = (form.open.is_none() && unframed.is_none()).then_some(&wire);
     scope.body = business.or(plain_wire);
-    let verdict = judge(ask, status, &scope, unopened)?;
+    let unsealed = unopened && form.open.as_ref().is_some_and(|open| open.when.is_none());
+    let verdict = judge(ask, status, &scope, unsealed)?;
     if let Some(fault) = unframed
         && matches!(verdict.is, Judgement::Ok | Judgement::Done | Judgement::Partial | Judgement::Broken)
     {
@@ -178,7 +179,7 @@ fn open(ask: &AskPlan, open: &OpenPlan, scope: &AnswerScope<'_>) -> Result<Optio
         .map_err(|error| broken(ask, format!("what was sealed cannot be read: {error}")))
 }
 
-fn judge(ask: &AskPlan, status: u16, scope: &AnswerScope<'_>, unopened: bool) -> Result<Verdict, Fault> {
+fn judge(ask: &AskPlan, status: u16, scope: &AnswerScope<'_>, unsealed: bool) -> Result<Verdict, Fault> {
     let success = (200..300).contains(&status);
     for (index, rule) in ask.operation.judge.iter().enumerate() {
         let applies = match rule.when.as_ref().map(|when| when.eval_bool(scope)) {
@@ -200,7 +201,7 @@ fn judge(ask: &AskPlan, status: u16, scope: &AnswerScope<'_>, unopened: bool) ->
         }
     }
     let is = match status {
-        200..300 if unopened => Judgement::Broken,
+        200..300 if unsealed => Judgement::Broken,
         200..300 => Judgement::Ok,
         429 | 502 | 503 | 504 => Judgement::Retry,
         400.. => Judgement::Refused,

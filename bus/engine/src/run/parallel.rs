@@ -35,6 +35,33 @@ enum Decision {
     Lost,
 }
 
+/// The branches that ended, and what follows.
+struct Race {
+    /// In the order of the definition.
+    ended: Vec<Option<Ended>>,
+    won: usize,
+    /// The branch whose end is the flow's, should the join be lost.
+    lost: Option<usize>,
+    decision: Decision,
+}
+
+impl Race {
+    fn take(&mut self, plan: &ParallelPlan, branch: Ended) {
+        let index = branch.index;
+        let responds = matches!(branch.result, Err(Stop::Respond(_)));
+        if branch.result.is_ok() {
+            self.won += 1;
+        } else if responds {
+            self.lost = Some(index);
+        } else {
+            self.lost.get_or_insert(index);
+        }
+        self.ended[index] = Some(branch);
+        let ended = self.ended.iter().flatten().count();
+        self.decision = if responds { Decision::Lost } else { decide(plan, self.won, ended - self.won) };
+    }
+}
+
 pub(crate) async fn run(
     context: &Arc<CallContext>,
     plan: &Arc<ParallelPlan>,
@@ -55,35 +82,22 @@ pub(crate) async fn run(
         spans.push(span.index());
         running.push(run_branch(context.clone(), plan.clone(), index, scope.branch(), below, span));
     }
-    let mut ended: Vec<Option<Ended>> = plan.branches.iter().map(|_| None).collect();
-    let (mut won, mut lost) = (0, 0);
-    let mut first_lost = None;
-    let mut decision = Decision::Wait;
-    while let Some(branch) = running.next().await {
-        let index = branch.index;
-        let responds = matches!(branch.result, Err(Stop::Respond(_)));
-        match &branch.result {
-            Ok(()) => won += 1,
-            Err(_) => {
-                lost += 1;
-                first_lost.get_or_insert(index);
-            }
-        }
-        ended[index] = Some(branch);
-        decision = if responds { Decision::Lost } else { decide(plan, won, lost) };
-        if responds {
-            first_lost = Some(index);
-        }
-        if decision != Decision::Wait {
-            break;
-        }
+    let mut race = Race {
+        ended: plan.branches.iter().map(|_| None).collect(),
+        won: 0,
+        lost: None,
+        decision: Decision::Wait,
+    };
+    while race.decision == Decision::Wait
+        && let Some(branch) = running.next().await
+    {
+        race.take(plan, branch);
     }
     if !running.is_empty() {
-        let open: Vec<_> =
-            ended.iter().zip(&spans).filter(|(ended, _)| ended.is_none()).map(|(_, span)| *span).collect();
-        leave(context, plan.losers, running, open);
+        let open = race.ended.iter().zip(&spans).filter(|(ended, _)| ended.is_none());
+        leave(context, plan.losers, running, open.map(|(_, span)| *span).collect());
     }
-    join(plan, scope, ended, decision, first_lost)
+    join(plan, scope, race)
 }
 
 async fn run_branch(
@@ -138,15 +152,9 @@ fn leave<F>(
     open.into_iter().for_each(|span| context.spans.skip_below(span));
 }
 
-fn join(
-    plan: &ParallelPlan,
-    scope: &mut FlowScope,
-    ended: Vec<Option<Ended>>,
-    decision: Decision,
-    first_lost: Option<usize>,
-) -> Result<Done, Stop> {
+fn join(plan: &ParallelPlan, scope: &mut FlowScope, race: Race) -> Result<Done, Stop> {
+    let Race { ended, won, lost, decision } = race;
     let mut stop = None;
-    let mut won = 0;
     for (branch, ended) in plan.branches.iter().zip(ended) {
         let Some(ended) = ended else { continue };
         let outcome = match &ended.result {
@@ -157,11 +165,10 @@ fn join(
             },
             Err(stop) => StepOutcome::stop(stop),
         };
-        won += usize::from(ended.result.is_ok());
         scope.merge(ended.scope);
         scope.set_outcome(&branch.id, outcome);
         if let Err(found) = ended.result
-            && first_lost == Some(ended.index)
+            && lost == Some(ended.index)
         {
             stop = Some(found);
         }

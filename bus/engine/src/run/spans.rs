@@ -9,6 +9,8 @@ use qiao_core::{Fault, Outcome, Span, SpanKind};
 
 /// Spans kept per call; what comes after is only counted.
 pub const MOST_SPANS: usize = 512;
+/// The duration of a span that is still open.
+const OPEN: u64 = u64::MAX;
 /// Bytes of a note.
 const MOST_NOTE: usize = 256;
 
@@ -58,7 +60,7 @@ impl SpanLog {
             kind,
             name,
             start_us,
-            duration_us: 0,
+            duration_us: OPEN,
             outcome: Outcome::Abandoned,
             fault: None,
             bytes_out: 0,
@@ -93,8 +95,12 @@ impl SpanLog {
 
     /// Ends the log: its spans, and how many were dropped over the bound. Spans still open end now.
     pub fn take(&self) -> (Vec<Span>, u32) {
+        let now = self.now_us();
         let mut log = self.inner.log.lock();
         log.closed = true;
+        for span in log.spans.iter_mut().filter(|span| span.duration_us == OPEN) {
+            span.duration_us = now.saturating_sub(span.start_us);
+        }
         (std::mem::take(&mut log.spans), log.dropped)
     }
 }
@@ -261,6 +267,19 @@ mod tests {
         log.skip_below(top);
         let outcomes: Vec<_> = log.take().0.iter().map(|span| span.outcome).collect();
         assert_eq!(outcomes, [Outcome::Skipped, Outcome::Skipped, Outcome::Abandoned]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_span_still_open_when_the_log_is_taken_ends_there_and_later_ones_go_nowhere() {
+        let log = log();
+        let open = log.open(None, SpanKind::Step, "a".into());
+        tokio::time::advance(Duration::from_millis(4)).await;
+        let (spans, _) = log.take();
+        assert_eq!((spans[0].duration_us, spans[0].outcome), (4000, Outcome::Abandoned));
+        open.finish(End::of(Outcome::Ok));
+        log.skipped(None, "b".into(), "late");
+        let (spans, dropped) = log.take();
+        assert!(spans.is_empty() && dropped == 0);
     }
 
     #[tokio::test(start_paused = true)]

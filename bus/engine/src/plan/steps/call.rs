@@ -112,8 +112,7 @@ impl FlowCompiler<'_, '_> {
             Some(other) => {
                 let names = (other.system.as_str(), other.operation.as_str());
                 let mappings = (other.with.as_ref(), other.answer.as_ref());
-                let retry = Retry { attempts: 1, first: None, most: None };
-                self.ask(&format!("{path}.alternative"), names, mappings, Some(&retry)).map(Some)
+                self.ask(&format!("{path}.alternative"), names, mappings, None).map(Some)
             }
         };
         let last_good = match &degrade.last_good {
