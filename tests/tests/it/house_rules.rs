@@ -84,7 +84,7 @@ fn modules_stand_beside_their_folder() {
 }
 
 #[test]
-fn test_names_are_sentences_without_a_prefix() {
+fn names_of_tests_are_sentences_without_a_prefix() {
     let wrong = offenders(|_, text| !text.contains(concat!("fn ", "test_")));
     assert!(wrong.is_empty(), "a test is named by what it shows: {wrong:#?}");
 }

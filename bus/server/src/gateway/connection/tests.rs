@@ -1,3 +1,4 @@
+//! Tests of the connection state: body flow, timers and hang-ups, for developers of the gateway.
 use std::sync::Mutex;
 
 use bytes::Bytes;

@@ -1,3 +1,4 @@
+//! Tests of the framing: splits, damage and noise, for developers of the gateway.
 use proptest::prelude::*;
 
 use super::*;
