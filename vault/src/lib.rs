@@ -1,9 +1,11 @@
 //! The vault: national cryptography, keys that never leave it, and partners' envelopes as data. For every other crate.
+pub mod challenge;
 pub mod encoding;
 pub mod envelope;
 pub mod error;
 pub mod field;
 pub mod format;
+pub mod integrity;
 pub mod key;
 pub mod key_text;
 pub mod provider;
