@@ -92,44 +92,53 @@ pub async fn forward(
         built: OnceLock::new(),
     };
     add_headers(plan, &document, &mut headers)?;
-    let deadline = tokio::time::Instant::from_std(deadline);
-    let path = path(plan, rest, query);
-    let key: Option<Box<str>> = plan.operation.keyed.then(|| format!("{call}-forward").into());
+    let bound = tokio::time::Instant::from_std(deadline);
     let repeatable = matches!(body, ForwardBody::Empty) && !plan.operation.changing;
     let attempts = if repeatable { plan.system.retry.attempts } else { 1 };
-    let outbound = |headers: HeaderMap, path: String, body, number, avoid| Outbound {
+    let (body, sent) = sent(body);
+    let mut outbound = Outbound {
         operation: plan.operation.index,
-        path,
-        method: method.clone(),
+        path: path(plan, rest, query),
+        method,
         headers,
         body,
-        deadline: deadline.into_std(),
-        attempt: number,
-        avoid,
+        deadline,
+        attempt: 0,
+        avoid: None,
         changing: plan.operation.changing,
-        idempotency_key: key.clone(),
-        traceparent: traceparent.clone(),
+        idempotency_key: plan.operation.keyed.then(|| format!("{call}-forward").into()),
+        traceparent,
     };
-    if attempts == 1 {
-        let (body, sent) = sent(body);
-        return attempt(plan, outbound(headers, path, body, 0, None), deadline, sent, spans).await;
-    }
-    let mut avoid = None;
-    let mut number = 0;
     loop {
-        let body = OutboundBody::Whole(Bytes::new());
-        let outbound = outbound(headers.clone(), path.clone(), body, number, avoid);
-        let fault = match attempt(plan, outbound, deadline, 0, spans).await {
+        let number = outbound.attempt + 1;
+        let spare = (number < attempts).then(|| again(&outbound));
+        let fault = match attempt(plan, outbound, bound, sent, spans).await {
             Ok(output) => return Ok(output),
             Err(fault) => fault,
         };
-        number += 1;
         let next = tokio::time::Instant::now() + plan.system.retry.wait(number, rand::random());
-        if number >= attempts || next >= deadline || !may_repeat(&fault, false, false) {
+        let Some(spare) = spare.filter(|_| next < bound && may_repeat(&fault, false, false)) else {
             return Err(fault);
-        }
+        };
         tokio::time::sleep_until(next).await;
-        avoid = fault.endpoint().cloned();
+        outbound = Outbound { attempt: number, avoid: fault.endpoint().cloned(), ..spare };
+    }
+}
+
+/// The same request once more; only requests without a body are repeated.
+fn again(outbound: &Outbound) -> Outbound {
+    Outbound {
+        operation: outbound.operation,
+        path: outbound.path.clone(),
+        method: outbound.method.clone(),
+        headers: outbound.headers.clone(),
+        body: OutboundBody::Whole(Bytes::new()),
+        deadline: outbound.deadline,
+        attempt: outbound.attempt,
+        avoid: None,
+        changing: outbound.changing,
+        idempotency_key: outbound.idempotency_key.clone(),
+        traceparent: outbound.traceparent.clone(),
     }
 }
 
