@@ -261,6 +261,10 @@ fn every_mistake_is_told_once_at_its_place_with_its_remedy() {
         ("name: x\nopen: yes\n", vec!["a.yaml:2:7: open: wanted true or false, found text; write `true`".into()]),
         ("name: x\nkind: markt\n", vec!["a.yaml:2:7: kind: wanted `corner` or `market`, found `markt`; did you mean `market`?".into()]),
         ("name: x\nkind: zoo\n", vec!["a.yaml:2:7: kind: wanted `corner` or `market`, found `zoo`".into()]),
+        ("name: x\nkind:\ntills:\n", vec![
+            "a.yaml:2:1: kind: wanted `corner` or `market`, found nothing; give it a value or leave the key out".into(),
+            "a.yaml:3:1: tills: wanted a whole number, found nothing; give it a value or leave the key out".into(),
+        ]),
         ("name: x\nkind: 7\n", vec!["a.yaml:2:7: kind: wanted `corner` or `market`, found the number 7".into()]),
         ("name: x\nkind: [market]\n", vec!["a.yaml:2:1: kind: wanted `corner` or `market`, found a list".into()]),
         ("name: x\ntills: 11\n", vec!["a.yaml:2:8: tills: wanted 1 to 10, found 11".into()]),

@@ -1,4 +1,6 @@
 //! Every kind of mistake with the exact line a person sees. Each case is a sound set of definitions with one text replaced.
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     load::{DefinitionFile, load_texts},
@@ -207,6 +209,24 @@ fn the_compiler_accepts_what_the_checks_accept_and_repeats_nothing_they_found() 
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_a_definition_makes_reading_and_checking_panic(
+        file in 0..FILES.len(), at in 0..900_usize, cut in 0..60_usize, put in "[-a-z0-9:{}\\[\\]$.\"' \n]{0,20}",
+    ) {
+        let (path, text) = FILES[file];
+        let damaged: String =
+            text.chars().take(at).chain(put.chars()).chain(text.chars().skip(at + cut)).collect();
+        let mut files: Vec<DefinitionFile> =
+            FILES.iter().map(|(path, text)| DefinitionFile { path: (*path).into(), text: (*text).into() }).collect();
+        files[file].text = damaged;
+        let (lines, _) = reviewed(&load_texts(&files, ""));
+        for line in lines {
+            prop_assert!(FILES.iter().any(|(path, _)| line.starts_with(path)), "{}: {}", path, line);
+        }
+    }
 }
 
 #[test]

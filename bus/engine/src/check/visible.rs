@@ -20,7 +20,8 @@ pub(super) fn steps(all: &Definitions, found: &mut Vec<PlanMistake>) {
             }
             if let Some(each) = &step.each {
                 let name = each.name.clone().unwrap_or_else(|| "item".to_owned());
-                declared.extend([(name, path.to_owned()), ("index".to_owned(), path.to_owned())]);
+                let path = format!("{path}.each");
+                declared.extend([(name, path.clone()), ("index".to_owned(), path)]);
             }
         });
         let mut reader = Reader { id, declared, found };
@@ -82,7 +83,9 @@ impl Reader<'_> {
             };
         };
         let (message, remedy) = match parting(place, step) {
-            _ if place == step => ("is this step's own result".to_owned(), "read it in a later step"),
+            _ if place == step || place.starts_with(&format!("{step}.")) => {
+                ("is this step's own result".to_owned(), "read it in a later step")
+            }
             Parting::Parallel => {
                 (format!("runs at the same time, at {step}"), "read it after the parallel step")
             }
@@ -110,23 +113,11 @@ enum Parting {
 /// Looks at where two paths part.
 fn parting(reader: &str, declared: &str) -> Parting {
     let common = reader.bytes().zip(declared.bytes()).take_while(|(a, b)| a == b).count();
-    let before = &declared[..common];
-    if before.ends_with(".parallel.branches[") {
-        return Parting::Parallel;
+    let (before, rest) = declared.split_at(common);
+    match () {
+        () if before.ends_with(".parallel.branches[") => Parting::Parallel,
+        () if before.ends_with(".branch[") => Parting::Arms,
+        () if rest.contains(".each") => Parting::InsideEach,
+        () => Parting::Later,
     }
-    if before.ends_with(".branch[") {
-        return Parting::Arms;
-    }
-    if declared == reader || !declared[common..].contains(".each.") && !ends_in_each(reader, declared) {
-        return Parting::Later;
-    }
-    Parting::InsideEach
-}
-
-/// Whether the name is an item of an each step that has ended.
-fn ends_in_each(reader: &str, each: &str) -> bool {
-    !reader.starts_with(&format!("{each}.each."))
-        && reader.len() >= each.len()
-        && reader > each
-        && reader.split('.').count() <= each.split('.').count()
 }

@@ -141,8 +141,16 @@ pub(super) const MISTAKES: &[Case] = &[
         "interfaces/apps/one.yaml:17:11: flow[0].call.with[0]: there is no document or step `reqest`; did you mean `request`?",
     ]),
     ("apps/one", ASKED, "  - {id: list, each: {over: $.request.idNo, steps: [{id: one, set: {x: \"${item}\"}}]}}\n  - {set: {y: \"${item}\", z: \"${one}\"}}\n  - id: asked\n", &[
-        "interfaces/apps/one.yaml:12:15: flow[1].set.y: `item` is known only inside the each step, at flow[0]; collect it and read the step's result",
+        "interfaces/apps/one.yaml:12:15: flow[1].set.y: `item` is known only inside the each step, at flow[0].each; collect it and read the step's result",
         "interfaces/apps/one.yaml:12:29: flow[1].set.z: `one` is known only inside the each step, at flow[0].each.steps[0]; collect it and read the step's result",
+    ]),
+    ("apps/one", "  - branch:\n", "  - branch: [{when: \"true\", steps: [{id: p, set: {x: 1}}]}, {steps: [{set: {x: \"${p}\"}}]}]\n  - branch:\n", &[
+        "interfaces/apps/one.yaml:27:80: flow[2].branch[1].steps[0].set.x: `p` is in another arm, at flow[2].branch[0].steps[0], which does not run then; read it after the branch",
+    ]),
+    ("apps/one", "  - branch:\n", "  - {id: l, each: {over: $.l, as: x, steps: [{set: {x: \"${x + l[0]}\"}}], collect: \"${y}\"}}\n  - branch:\n", &[
+        "interfaces/apps/one.yaml:27:26: flow[2].each.over: `l` is this step's own result; read it in a later step",
+        "interfaces/apps/one.yaml:27:56: flow[2].each.steps[0].set.x: `l` is this step's own result; read it in a later step",
+        "interfaces/apps/one.yaml:27:83: flow[2].each.collect: there is no document or step `y`; known here: request, headers, caller, call, vars, outcomes, asked, a, b, both, x, index",
     ]),
     // Answers.
     ("apps/one", "      - steps: [{fail: {code: \"1\", text: 不足}}]\n", "", &[
