@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
@@ -44,6 +44,7 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/reset", post(reset))
         .route("/api/mocks/reload", post(reload))
         .route("/api/mocks/try", post(trying::dry_run))
+        .layer(DefaultBodyLimit::max(1 << 20))
         .with_state(shared)
 }
 

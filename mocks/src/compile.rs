@@ -63,13 +63,8 @@ pub fn partner(
     }
     let max = instance.and_then(|rule| rule.max).unwrap_or(DEFAULT_KEYS) as usize;
     let ttl = instance.and_then(|rule| rule.ttl).map_or(DEFAULT_TTL, |ttl| ttl.0);
-    let runtime = match before {
-        Some(before) => {
-            before.runtime.state.resize(max, ttl);
-            Arc::clone(&before.runtime)
-        }
-        None => Arc::new(Runtime::new(StateTable::new(max, ttl))),
-    };
+    let runtime = before.map(|before| Arc::clone(&before.runtime));
+    let runtime = runtime.unwrap_or_else(|| Arc::new(Runtime::new(StateTable::new(max, ttl))));
     stub::order(&mut stubs);
     let mut partner = Partner {
         id: spec.partner.as_str().into(),
@@ -86,6 +81,7 @@ pub fn partner(
         fallback,
         tables: Arc::new(files.tables),
         runtime,
+        bounds: (max, ttl),
     };
     prepare(&mut partner).map_err(|(path, message)| vec![place.at(&path).mistake(message)])?;
     if let Some(before) = before {
@@ -205,3 +201,6 @@ fn dials(
     }
     dials
 }
+
+#[cfg(test)]
+mod tests;

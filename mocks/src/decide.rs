@@ -141,10 +141,7 @@ fn find<'p>(partner: &'p Partner, listener: &'p Listener, memo: &mut Memo<'_>, n
             return Found { stub: Some(stub), key: None, lock: None };
         };
         let facts = memo.facts();
-        let own = match &state.key {
-            Some(selector) => own_key(selector, stub, facts),
-            None => Some(business_key(facts)),
-        };
+        let own = state_key(stub, facts);
         let Some(own) = own else { continue };
         let full = full_key(&facts.incoming().session, &own);
         if key.as_ref() != Some(&own) {
@@ -170,7 +167,11 @@ fn business_key(facts: &Facts<'_>) -> String {
     facts.key().unwrap_or_else(|| facts.content_key())
 }
 
-fn own_key(selector: &qiao_mappings::Selector, stub: &Stub, facts: &Facts<'_>) -> Option<String> {
+/// The key whose state a stub looks at: its own, else the partner's. None where the request has not the stub's own.
+pub fn state_key(stub: &Stub, facts: &Facts<'_>) -> Option<String> {
+    let Some(selector) = stub.state.as_ref().and_then(|state| state.key.as_ref()) else {
+        return Some(business_key(facts));
+    };
     let params = params(stub, facts);
     let scope = Layer { parent: facts, name: "params", value: &params };
     let value = selector.first(&scope)?;

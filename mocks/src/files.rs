@@ -45,6 +45,17 @@ impl PartnerFiles {
     }
 }
 
+#[cfg(test)]
+impl PartnerFiles {
+    /// A partner of one text, without tables and bodies.
+    pub fn of_text(folder: &str, text: &str) -> Result<Self, Vec<Mistake>> {
+        let source = Source::read("partner.yaml", text)?;
+        let spec = source.decode::<PartnerSpec>()?;
+        let (path, more, tables) = (PathBuf::new(), Vec::new(), HashMap::new());
+        Ok(Self { folder: folder.to_owned(), path, source, spec, more, tables })
+    }
+}
+
 /// Reads every folder below `root` that holds a `partner.yaml`, in the order of names. Other folders are none of our business.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! What the mock partners were asked and what they answered: a ring bounded in bytes, read in pages by cursor.
 use std::{
     collections::VecDeque,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -56,6 +59,8 @@ pub struct Entry {
     pub problem: Option<Box<str>>,
     /// For a miss: the stubs that came nearest, once the diagnosis is done.
     pub nearest: OnceLock<Vec<Nearest>>,
+    /// What `nearest` weighs; changed under the ring's lock only.
+    pub explained: AtomicUsize,
 }
 
 /// A body as kept: cut, with its whole size.
@@ -90,6 +95,16 @@ pub struct Verdict {
     pub ok: bool,
 }
 
+impl Nearest {
+    fn weight(&self) -> usize {
+        let verdict = |verdict: &Verdict| {
+            let seen = verdict.seen.as_ref().map_or(0, String::len);
+            size_of::<Verdict>() + verdict.criterion.len() + verdict.wanted.len() + seen
+        };
+        size_of::<Self>() + self.stub.len() + self.criteria.iter().map(verdict).sum::<usize>()
+    }
+}
+
 impl Entry {
     /// What it weighs in the ring: its texts and an allowance for its fields.
     fn weight(&self) -> usize {
@@ -107,12 +122,9 @@ impl Entry {
             + self.session.len()
             + text(&self.problem)
             + fields.into_iter().map(text).sum::<usize>()
-            + if self.stub.is_none() { NEAREST_ALLOWANCE } else { 0 }
+            + self.explained.load(Ordering::Relaxed)
     }
 }
-
-/// What a miss is weighed for its diagnosis, which comes later.
-const NEAREST_ALLOWANCE: usize = 4 << 10;
 
 /// Which entries a page holds.
 #[derive(Clone, Debug, Default)]
@@ -164,6 +176,20 @@ struct Ring {
     bytes: usize,
 }
 
+impl Ring {
+    /// Takes the oldest entries out until the rest fits.
+    fn evict(&mut self, max: usize) -> Vec<Arc<Entry>> {
+        let mut dropped = Vec::new();
+        while self.bytes > max {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.first += 1;
+            self.bytes -= oldest.weight();
+            dropped.push(oldest);
+        }
+        dropped
+    }
+}
+
 impl Journal {
     /// A ring of at most `max` bytes, itself at most [`MAX_BYTES`].
     pub fn new(max: usize) -> Self {
@@ -174,22 +200,30 @@ impl Journal {
     /// Adds an entry, which gets its id here, and forgets the oldest over the bound. An entry larger than the whole ring is not kept.
     pub fn push(&self, mut entry: Entry) -> Arc<Entry> {
         let weight = entry.weight();
-        let mut dropped = Vec::new();
         let mut ring = self.ring.lock();
         entry.id = ring.first + ring.entries.len() as u64;
         let entry = Arc::new(entry);
         ring.bytes += weight;
         ring.entries.push_back(Arc::clone(&entry));
-        while ring.bytes > self.max {
-            let Some(oldest) = ring.entries.pop_front() else { break };
-            ring.first += 1;
-            ring.bytes -= oldest.weight();
-            dropped.push(oldest);
-        }
+        let dropped = ring.evict(self.max);
         drop(ring);
         // The forgotten entries are freed here, outside the lock.
         drop(dropped);
         entry
+    }
+
+    /// Adds the diagnosis of a miss, whose weight counts as well.
+    pub fn explain(&self, entry: &Entry, nearest: Vec<Nearest>) {
+        let weight = nearest.iter().map(Nearest::weight).sum();
+        let mut ring = self.ring.lock();
+        if entry.nearest.set(nearest).is_err() || entry.id < ring.first {
+            return;
+        }
+        entry.explained.store(weight, Ordering::Relaxed);
+        ring.bytes += weight;
+        let dropped = ring.evict(self.max);
+        drop(ring);
+        drop(dropped);
     }
 
     /// The entry of that id, unless it is forgotten.
@@ -261,6 +295,26 @@ mod tests {
         assert!(journal.ring.lock().entries.len() > 10);
         assert_eq!(journal.get(1_000).map(|entry| entry.id), Some(1_000));
         assert!(journal.get(1).is_none());
+    }
+
+    #[test]
+    fn a_diagnosis_counts_towards_the_bytes() {
+        let journal = Journal::new(20_000);
+        let entries: Vec<_> = (0..10).map(|_| journal.push(entry("ems", None, 10))).collect();
+        let before = journal.bytes();
+        let verdict =
+            || Verdict { criterion: "c".repeat(500), wanted: "w".repeat(500), seen: None, ok: false };
+        let nearest = || vec![Nearest { stub: "s".into(), criteria: (0..5).map(|_| verdict()).collect() }];
+        for entry in &entries {
+            journal.explain(entry, nearest());
+            assert!(journal.bytes() <= 20_000);
+        }
+        assert!(journal.bytes() > before && journal.get(1).is_none(), "the oldest made room");
+        journal.explain(&entries[9], nearest());
+        journal.clear();
+        assert_eq!(journal.bytes(), 0);
+        journal.explain(&entries[9], nearest());
+        assert_eq!(journal.bytes(), 0, "a forgotten entry weighs nothing");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,8 @@ pub struct Partner {
     pub runtime: Arc<Runtime>,
     /// Whether a dial of the file needs the business key's count.
     pub dials_need_instance: bool,
+    /// Keys remembered at most, and for how long.
+    pub bounds: (usize, Duration),
 }
 
 /// One place where a partner listens.

@@ -3,6 +3,7 @@ mod body;
 mod connection;
 mod diagnosis;
 mod serve;
+mod watch;
 
 use std::{
     fmt, io,
@@ -16,7 +17,7 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::{runtime::Runtime, sync::watch::Sender};
 
 use crate::{
     catalogue::Catalogue,
@@ -40,10 +41,12 @@ pub struct MockConfig {
     pub connections: usize,
     /// Where the admin API is served, when it is not mounted elsewhere.
     pub admin: Option<SocketAddr>,
+    /// Whether a change of the folder reloads the partners.
+    pub watch: bool,
 }
 
 impl MockConfig {
-    /// The folder on loopback at a free port, two threads, 8 MiB of journal, no admin API.
+    /// The folder on loopback at a free port, two threads, 8 MiB of journal, no admin API, not watched.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -52,6 +55,7 @@ impl MockConfig {
             journal_bytes: journal::DEFAULT_BYTES,
             connections: 4096,
             admin: None,
+            watch: false,
         }
     }
 }
@@ -66,6 +70,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("the mock server's threads cannot be started: {0}")]
     Threads(io::Error),
+    #[error("the folder of mock partners cannot be watched: {0}; switch watching off and reload by hand")]
+    Watch(notify::Error),
 }
 
 struct Listed<'m>(&'m [Mistake]);
@@ -102,15 +108,15 @@ fn summary(catalogue: &Catalogue) -> Reloaded {
 /// What all connections share.
 pub(crate) struct Shared {
     pub catalogue: ArcSwap<Catalogue>,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     pub diagnosis: Diagnosis,
     folder: PathBuf,
     vault: Vault,
     reloading: Mutex<()>,
     /// False asks connections to end after the answer at hand.
-    open: watch::Sender<bool>,
+    open: Sender<bool>,
     /// Counts connections by its receivers.
-    alive: watch::Sender<()>,
+    alive: Sender<()>,
 }
 
 /// The mock server. The handle is cheap to clone; the server runs until [`MockServer::shutdown`] or the last handle is dropped.
@@ -124,6 +130,8 @@ struct Running {
     addr: SocketAddr,
     admin: Option<SocketAddr>,
     runtime: Mutex<Option<Runtime>>,
+    /// Watches while it lives.
+    _watcher: Option<notify::RecommendedWatcher>,
 }
 
 impl Drop for Running {
@@ -150,19 +158,31 @@ impl MockServer {
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
+        let journal = Arc::new(Journal::new(config.journal_bytes));
         let shared = Arc::new(Shared {
             catalogue: ArcSwap::from_pointee(catalogue),
-            journal: Journal::new(config.journal_bytes),
-            diagnosis: Diagnosis::start().map_err(StartError::Threads)?,
+            diagnosis: Diagnosis::start(Arc::clone(&journal)).map_err(StartError::Threads)?,
+            journal,
             folder: config.folder,
             vault,
             reloading: Mutex::new(()),
-            open: watch::Sender::new(true),
-            alive: watch::Sender::new(()),
+            open: Sender::new(true),
+            alive: Sender::new(()),
         });
+        let watcher = if config.watch {
+            Some(watch::watch(&shared.folder, &shared).map_err(StartError::Watch)?)
+        } else {
+            None
+        };
         let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
         runtime.spawn(connection::accept(listener, Arc::clone(&shared), config.connections.max(1)));
-        let running = Running { shared, addr, admin: admin_addr, runtime: Mutex::new(Some(runtime)) };
+        let running = Running {
+            shared,
+            addr,
+            admin: admin_addr,
+            runtime: Mutex::new(Some(runtime)),
+            _watcher: watcher,
+        };
         let server = Self { running: Arc::new(running) };
         if let Some((listener, _)) = admin {
             server.serve_admin(listener);
@@ -275,6 +295,11 @@ impl Shared {
         let _one_at_a_time = self.reloading.lock();
         let before = self.catalogue.load_full();
         let catalogue = Catalogue::load(&self.folder, &self.vault, &before)?;
+        // Only now that nothing can fail any more.
+        for partner in &catalogue.partners {
+            let (max, ttl) = partner.bounds;
+            partner.runtime.state.resize(max, ttl);
+        }
         let done = summary(&catalogue);
         self.catalogue.store(Arc::new(catalogue));
         Ok(done)

@@ -5,7 +5,7 @@ use super::{report::Report, stub::Written};
 use crate::matching::Condition;
 
 /// Stubs with more conditions are only compared with their equals: the subsets of a set double with each member.
-const MAX_CONDITIONS: usize = 10;
+const MAX_CONDITIONS: usize = 8;
 
 /// Checks stubs that are in the order in which they are tried.
 pub fn check(stubs: &[Written<'_>], report: &mut Report) {

@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use super::{Condition, Memo, condition::Look, memo::Text};
 use crate::{
+    decide::state_key,
     facts::{Facts, Incoming},
     journal::{Nearest, Verdict},
     partner::{Partner, Stub},
@@ -55,16 +56,15 @@ fn misfit(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> usize {
     misfit + count(state(stub, partner, facts).is_none_or(|(_, _, holds)| holds), 1)
 }
 
-/// Key and state of a stub that looks at it, and whether it is one of those wanted.
-fn state(stub: &Stub, partner: &Partner, facts: &Facts<'_>) -> Option<(String, String, bool)> {
-    let rule = stub.state.as_ref().filter(|rule| !rule.within.is_empty())?;
-    let key = facts.key().unwrap_or_else(|| facts.content_key());
+/// Key and state of a stub that looks at it, and whether it is one of those wanted. A request without the key has no state.
+fn state(stub: &Stub, partner: &Partner, facts: &Facts<'_>) -> Option<(String, Option<String>, bool)> {
+    let rule = stub.state.as_ref().filter(|rule| !rule.within.is_empty() || rule.key.is_some())?;
+    let Some(key) = state_key(stub, facts) else { return Some((String::new(), None, false)) };
     let full = full_key(&facts.incoming().session, &key);
     let lock = partner.runtime.state.lock(&full);
-    let current =
-        lock.peek(&full, Instant::now()).map_or(INITIAL, |instance| instance.state(&rule.machine)).to_owned();
-    let holds = rule.within.iter().any(|wanted| **wanted == *current);
-    Some((key, current, holds))
+    let current = lock.peek(&full, Instant::now()).map_or(INITIAL, |instance| instance.state(&rule.machine));
+    let holds = rule.within.is_empty() || rule.within.iter().any(|wanted| **wanted == *current);
+    Some((key, Some(current.to_owned()), holds))
 }
 
 /// Every criterion of a stub with what was seen.
@@ -73,7 +73,7 @@ pub fn verdicts(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> Vec<Verd
     let conditions = &stub.conditions;
     let mut verdicts = Vec::new();
     let mut add = |criterion: &str, wanted: String, seen: Option<String>, ok: bool| {
-        verdicts.push(Verdict { criterion: criterion.to_owned(), wanted, seen, ok });
+        verdicts.push(Verdict { criterion: cut(criterion), wanted: cut(&wanted), seen, ok });
     };
     if let Some(method) = &conditions.method {
         let seen = &facts.incoming().method;
@@ -104,7 +104,7 @@ pub fn verdicts(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> Vec<Verd
         add(
             &format!("state {} of {key}", rule.machine),
             format!("in {}", rule.within.join(", ")),
-            Some(current),
+            current,
             ok,
         );
     }

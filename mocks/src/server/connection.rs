@@ -16,12 +16,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::Sleep,
 };
 
 use super::{Shared, serve};
 
 /// A head must arrive within this time; it also bounds how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(60);
+
+/// A caller that takes nothing of its answer for this long is given up.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Accepts until shutdown.
 pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connections: usize) {
@@ -64,7 +68,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         tracing::debug!(%error, "nodelay");
     }
     let reset = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Socket { stream, reset: Arc::clone(&reset) });
+    let io = TokioIo::new(Socket { stream, reset: Arc::clone(&reset), stall: None });
     let service = service_fn(|request| {
         let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
         async move {
@@ -101,6 +105,24 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 struct Socket {
     stream: TcpStream,
     reset: Arc<AtomicBool>,
+    /// Runs while a write waits.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Socket {
+    /// Turns a write that has waited too long into an error.
+    fn bounded(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL)));
+        stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl Drop for Socket {
@@ -129,7 +151,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bounded(written, context)
     }
 
     fn poll_write_vectored(
@@ -137,7 +160,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.bounded(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

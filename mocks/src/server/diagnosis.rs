@@ -3,6 +3,7 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
     thread,
@@ -10,13 +11,15 @@ use std::{
 
 use crate::{
     facts::Incoming,
-    journal::{Entry, Nearest, Verdict},
+    journal::{Entry, Journal, Nearest, Verdict},
     matching::explain,
     partner::Partner,
 };
 
 /// Misses that wait for their diagnosis at most; later ones go without.
 const WAITING: usize = 256;
+/// Bytes of the bodies that wait at most, the one that comes last excepted.
+const WAITING_BYTES: usize = 16 << 20;
 
 pub struct Miss {
     pub partner: Arc<Partner>,
@@ -27,32 +30,43 @@ pub struct Miss {
 }
 
 /// The way to the thread, which ends with it.
-pub struct Diagnosis(SyncSender<Miss>);
+pub struct Diagnosis {
+    misses: SyncSender<Miss>,
+    journal: Arc<Journal>,
+    bytes: Arc<AtomicUsize>,
+}
 
 impl Diagnosis {
-    pub fn start() -> io::Result<Self> {
-        let (sender, receiver) = sync_channel::<Miss>(WAITING);
+    pub fn start(journal: Arc<Journal>) -> io::Result<Self> {
+        let (misses, receiver) = sync_channel::<Miss>(WAITING);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&bytes);
+        let ours = Arc::clone(&journal);
         thread::Builder::new().name("qiao-mock-why".into()).spawn(move || {
             for miss in receiver {
                 let nearest = explain::nearest(&miss.partner, miss.number, &miss.incoming);
-                miss.entry.nearest.get_or_init(|| nearest);
+                journal.explain(&miss.entry, nearest);
+                waiting.fetch_sub(miss.incoming.body.len(), Ordering::Relaxed);
             }
         })?;
-        Ok(Self(sender))
+        Ok(Self { misses, journal: ours, bytes })
     }
 
     /// Hands a miss over; when too many wait, the entry says so.
     pub fn explain(&self, miss: Miss) {
-        if let Err(refused) = self.0.try_send(miss) {
-            let (std::sync::mpsc::TrySendError::Full(miss)
-            | std::sync::mpsc::TrySendError::Disconnected(miss)) = refused;
-            let why = Verdict {
-                criterion: "diagnosis".into(),
-                wanted: "fewer misses at once; use try on this request".into(),
-                seen: None,
-                ok: false,
-            };
-            miss.entry.nearest.get_or_init(|| vec![Nearest { stub: String::new(), criteria: vec![why] }]);
+        let entry = Arc::clone(&miss.entry);
+        let size = miss.incoming.body.len();
+        let room = self.bytes.fetch_add(size, Ordering::Relaxed) < WAITING_BYTES;
+        if room && self.misses.try_send(miss).is_ok() {
+            return;
         }
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+        let why = Verdict {
+            criterion: "diagnosis".into(),
+            wanted: "fewer misses at once; use try on this request".into(),
+            seen: None,
+            ok: false,
+        };
+        self.journal.explain(&entry, vec![Nearest { stub: String::new(), criteria: vec![why] }]);
     }
 }

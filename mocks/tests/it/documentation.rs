@@ -43,8 +43,11 @@ fn every_partner_of_this_folder_loads() {
 }
 
 #[test]
-fn the_schemas_describe_both_kinds_of_files() {
+fn the_committed_schemas_are_current() {
     for (name, schema) in qiao_mocks::schemas() {
         assert_eq!(schema["additionalProperties"], false, "{name}");
+        let committed = here(&format!("../docs/schema/{name}.schema.json"));
+        let current = committed == format!("{schema:#}\n");
+        assert!(current, "{name} is not current; run `cargo run -p qiao-mocks --example write_mock_schema`");
     }
 }

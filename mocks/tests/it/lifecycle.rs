@@ -147,3 +147,15 @@ async fn bodies_over_the_bound_and_paths_of_nobody_are_refused() {
     assert_eq!(mocks.post("/nobody", &json!({})).await.status, 404);
     assert_eq!(mocks.post("/ab", &json!({})).await.status, 404, "a path is matched by whole segments");
 }
+
+#[tokio::test]
+async fn a_change_of_the_folder_is_served_without_asking() {
+    let vault = qiao_vault::Vault::in_memory().expect("a vault");
+    let mocks = serve_with(&[("a/partner.yaml", &partner("a", "1"))], vault, |config| config.watch = true);
+    write(&mocks.folder, "a/partner.yaml", &partner("a", "2"));
+    let changed = std::time::Instant::now();
+    while mocks.post("/a", &json!({})).await.json() != json!({"v": 2}) {
+        assert!(changed.elapsed() < crate::help::PATIENCE, "the change was not noticed");
+        tokio::task::yield_now().await;
+    }
+}

@@ -6,5 +6,6 @@ mod faults;
 mod help;
 mod lifecycle;
 mod matching;
+mod partners;
 mod sealed;
 mod state;
