@@ -8,6 +8,7 @@ use super::{draft::Draft, window::Window};
 use crate::{
     definitions::{
         CallerDefinition, Definitions, GrantDefinition,
+        caller::CallerEnvelope,
         grant::{Quota, Rate},
     },
     mistake::Kind,
@@ -147,34 +148,7 @@ pub(crate) fn compile_caller(
                 return None;
             }
         },
-        (None, Some(used)) => {
-            let Some(system) = definitions.systems.get(&used.system) else {
-                if !definitions.has(Kind::System, &used.system) {
-                    draft
-                        .wrong("credential.envelope.system", format!("there is no system `{}`", used.system));
-                }
-                return None;
-            };
-            let Some(spec) = system.envelopes.get(&used.envelope) else {
-                let known: Vec<_> = system.envelopes.keys().map(String::as_str).collect();
-                draft.wrong_so(
-                    "credential.envelope.envelope",
-                    format!("system `{}` has no envelope `{}`", used.system, used.envelope),
-                    format!("known there: {}", known.join(", ")),
-                );
-                return None;
-            };
-            // Its mistakes are told with the system.
-            let envelope = Envelope::compile(spec, vault, Side::Bus).ok()?;
-            if let Some(name) = envelope.params().iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
-                draft.wrong_so(
-                    "credential.envelope",
-                    format!("the envelope asks for the parameter `{name}`, which callers do not give"),
-                    format!("known: {}", PARAMETERS.join(", ")),
-                );
-            }
-            CallerProof::Envelope(envelope)
-        }
+        (None, Some(used)) => CallerProof::Envelope(caller_envelope(used, definitions, vault, draft)?),
         _ => {
             draft.wrong("credential", "exactly one of `key` and `envelope`");
             return None;
@@ -188,4 +162,37 @@ pub(crate) fn compile_caller(
         document: Arc::new(serde_json::json!({"id": definition.caller, "title": definition.title})),
         definition: definition.clone(),
     })
+}
+
+fn caller_envelope(
+    used: &CallerEnvelope,
+    definitions: &Definitions,
+    vault: &Vault,
+    draft: &mut Draft<'_>,
+) -> Option<Envelope> {
+    let Some(system) = definitions.systems.get(&used.system) else {
+        if !definitions.has(Kind::System, &used.system) {
+            draft.wrong("credential.envelope.system", format!("there is no system `{}`", used.system));
+        }
+        return None;
+    };
+    let Some(spec) = system.envelopes.get(&used.envelope) else {
+        let known: Vec<_> = system.envelopes.keys().map(String::as_str).collect();
+        draft.wrong_so(
+            "credential.envelope.envelope",
+            format!("system `{}` has no envelope `{}`", used.system, used.envelope),
+            format!("known there: {}", known.join(", ")),
+        );
+        return None;
+    };
+    // Its mistakes are told with the system.
+    let envelope = Envelope::compile(spec, vault, Side::Bus).ok()?;
+    if let Some(name) = envelope.params().iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
+        draft.wrong_so(
+            "credential.envelope",
+            format!("the envelope asks for the parameter `{name}`, which callers do not give"),
+            format!("known: {}", PARAMETERS.join(", ")),
+        );
+    }
+    Some(envelope)
 }

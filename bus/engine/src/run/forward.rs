@@ -96,7 +96,7 @@ pub async fn forward(
     let repeatable = matches!(body, ForwardBody::Empty) && !plan.operation.changing;
     let attempts = if repeatable { plan.system.retry.attempts } else { 1 };
     let (body, sent) = sent(body);
-    let mut outbound = Outbound {
+    let outbound = Outbound {
         operation: plan.operation.index,
         path: path(plan, rest, query),
         method,
@@ -109,6 +109,17 @@ pub async fn forward(
         idempotency_key: plan.operation.keyed.then(|| format!("{call}-forward").into()),
         traceparent,
     };
+    repeat(plan, outbound, attempts, bound, sent, spans).await
+}
+
+async fn repeat(
+    plan: &ForwardPlan,
+    mut outbound: Outbound,
+    attempts: u32,
+    bound: tokio::time::Instant,
+    sent: u64,
+    spans: &SpanLog,
+) -> Result<ForwardOutput, Fault> {
     loop {
         let number = outbound.attempt + 1;
         let spare = (number < attempts).then(|| again(&outbound));

@@ -212,3 +212,27 @@ async fn spans_of_a_call_are_bounded_and_the_rest_counted() {
     assert_eq!((ran.spans.len(), ran.dropped), (512, 4 + 300 * 4 + 2 - 512));
     assert_eq!(ran.body["list"].as_array().map(Vec::len), Some(300));
 }
+
+#[tokio::test(start_paused = true)]
+async fn stand_ins_inside_branches_and_items_mark_the_whole_answer_within_a_bound() {
+    let flow = "
+  - id: parties
+    each:
+      over: $.request.list
+      steps: [{id: card, call: {system: a, operation: query, degrade: {static: none}}}]
+  - parallel:
+      branches: [{name: x, steps: [{id: inner, call: {system: a, operation: query, degrade: {static: none}}}]}]
+  - respond: {body: '${outcomes.x}'}
+";
+    let bench = Bench::new(flow, |_| Reaction::Fault(Fault::new(&fault_codes::PARTNER_DOWN, "refused")));
+    let ran = bench.call(json!({"list": [1]})).await;
+    assert_eq!(ran.output.headers["x-degraded"], "parties[0].card=static, x.inner=static");
+    assert_eq!((ran.output.outcome, &ran.body["is"]), (Outcome::Degraded, &json!("degraded")));
+    assert_eq!(
+        (ran.span("x").outcome, ran.span("parties[0]").outcome),
+        (Outcome::Degraded, Outcome::Degraded)
+    );
+    let ran = bench.call(json!({"list": vec![0; 100]})).await;
+    let marks = ran.output.headers["x-degraded"].to_str().expect("ASCII").to_owned();
+    assert!(marks.ends_with("parties[7].card=static, +93"), "{marks}");
+}

@@ -231,3 +231,34 @@ fn a_callers_key_is_compared_and_its_absence_refused() {
     vault.seal();
     assert_eq!(portal.prove(Some(b"x")).expect_err("sealed").code(), &fault_codes::VAULT_SEALED);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_said_to_be_in_the_clear_is_not_opened_and_judged_as_it_is() {
+    let system: SystemDefinition = read(&format!(
+        "system: p
+title: 合作方
+protocol: http
+{}answer:
+  wire: {{codec: json}}
+  open: {{envelope: light, from: $.wire.sealed, when: wire.hasData, plain: {{codec: json}}}}
+judge: [{{when: status == 200 && wire.code == 'no', is: refused, code: '${{wire.code}}'}}]
+operations: {{ask: {{title: 问, path: /ask, changing: false}}}}
+",
+        envelope("p")
+    ));
+    let flow = "
+  - {id: asked, call: {system: p, operation: ask}}
+  - respond: {body: '${asked}'}";
+    for (code, fault, body) in [("no", 5005, None), ("yes", 0, Some(Value::Null))] {
+        let systems = vec![system.clone()];
+        let bench = Bench::with(systems, "", flow, move |_| {
+            Reaction::Answer(200, json!({"hasData": false, "code": code}))
+        });
+        let ran = bench.call(json!({})).await;
+        assert_eq!(ran.fault(), fault);
+        assert!(
+            body.is_none_or(|body| body == ran.body),
+            "nothing was opened: the business document is null"
+        );
+    }
+}
