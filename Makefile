@@ -24,6 +24,7 @@ lint: ## Formatting and clippy, warnings refused
 
 schema: ## Writes docs/schema from the definition types
 	@cargo run --locked -p qiao-engine --example write_schema
+	@cargo run --locked -p qiao-mocks --example write_mock_schema
 
 bench: setup ## Benchmarks against peers; writes docs/benchmarks.md
 	@bash scripts/bench.sh
