@@ -17,6 +17,7 @@ want cc build-essential
 want make make
 want perl perl
 want curl curl
+want openssl openssl # the vault's tests check themselves against it
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

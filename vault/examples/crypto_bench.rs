@@ -1,0 +1,193 @@
+//! Measures the vault on one core against the required figures and Debian's OpenSSL in the same run, as a Markdown table:
+//! `cargo run --release -p qiao-vault --example crypto_bench`. For `make bench`.
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
+use qiao_vault::{
+    CipherFormat, DEFAULT_SM2_ID, Envelope, EnvelopeSpec, KeyHandle, KeyKind, KeyRef, Padding, Params,
+    Provider, Purpose, Side, SignatureFormat, Sm4Mode, Vault, required_keys,
+};
+use std::{
+    hint::black_box,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const WINDOWS: usize = 15;
+const WINDOW: Duration = Duration::from_millis(200);
+const LARGE: usize = 64 << 10;
+
+/// CPU seconds of this thread, so that a busy machine does not spoil the figures; wall time where Linux does not tell.
+fn cpu(start: Instant) -> f64 {
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .map_or_else(|| start.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
+}
+
+/// Operations per second of CPU time, best of many windows.
+fn rate<T>(mut operation: impl FnMut() -> T) -> f64 {
+    let origin = Instant::now();
+    black_box(operation());
+    (0..WINDOWS).fold(0.0, |best: f64, _| {
+        let (start, before) = (Instant::now(), cpu(origin));
+        let mut count = 0;
+        while start.elapsed() < WINDOW {
+            for _ in 0..4 {
+                black_box(operation());
+            }
+            count += 4;
+        }
+        best.max(f64::from(count) / (cpu(origin) - before))
+    })
+}
+
+struct Row {
+    name: &'static str,
+    unit: &'static str,
+    required: Option<f64>,
+    ours: f64,
+    openssl: Option<f64>,
+}
+
+fn main() {
+    let vault = Vault::in_memory().unwrap();
+    let mut rows = asymmetric(&vault);
+    rows.extend(symmetric(&**vault.provider()));
+    rows.extend(envelope(&vault));
+    println!(
+        "| operation | required | Qiao ({}) | of required | OpenSSL | of OpenSSL |",
+        vault.provider().name()
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
+    for row in rows {
+        let number = |value: f64| if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") };
+        let cell = |value: Option<f64>| value.map_or("–".into(), number);
+        let ratio = |base: Option<f64>| base.map_or("–".into(), |base| format!("{:.2}×", row.ours / base));
+        println!(
+            "| {}, {} | {} | {} | {} | {} | {} |",
+            row.name,
+            row.unit,
+            cell(row.required),
+            number(row.ours),
+            ratio(row.required),
+            cell(row.openssl),
+            ratio(row.openssl)
+        );
+    }
+}
+
+fn key(vault: &Vault, name: &str, purpose: Purpose) -> KeyHandle {
+    let key: KeyRef = name.parse().unwrap();
+    vault.generate(&key, KeyKind::Sm2, purpose).unwrap();
+    vault.key(&key)
+}
+
+/// Signatures are over a message of 256 bytes with the identifier, as partners send them, not over a digest.
+fn asymmetric(vault: &Vault) -> Vec<Row> {
+    let provider = &**vault.provider();
+    let (sign, encrypt) =
+        (key(vault, "vault:sign", Purpose::Sign), key(vault, "vault:encrypt", Purpose::Encrypt));
+    let message = [0x41; 256];
+    let (raw, form) = (SignatureFormat::Raw, CipherFormat::default());
+    let signature = sign.sign(&message, DEFAULT_SM2_ID, raw).unwrap();
+    let cipher = encrypt.encrypt(&message, form).unwrap();
+    let (their_sign, their_verify) = openssl_sm2();
+    let row = |name, required, ours, openssl| Row {
+        name,
+        unit: "per second",
+        required: Some(required),
+        ours,
+        openssl,
+    };
+    let generate = || provider.sm2_secret(&provider.sm2_generate().unwrap()).unwrap();
+    let verify = || sign.verify(black_box(&message), DEFAULT_SM2_ID, &signature, raw).unwrap();
+    vec![
+        row("SM2 key generation", 5000.0, rate(generate), None),
+        row("SM2 sign", 12000.0, rate(|| sign.sign(&message, DEFAULT_SM2_ID, raw).unwrap()), their_sign),
+        row("SM2 verify", 5500.0, rate(verify), their_verify),
+        row("SM2 encrypt 256 bytes", 3000.0, rate(|| encrypt.encrypt(&message, form).unwrap()), None),
+        row("SM2 decrypt 256 bytes", 5000.0, rate(|| encrypt.decrypt(&cipher, form).unwrap()), None),
+    ]
+}
+
+fn symmetric(provider: &dyn Provider) -> Vec<Row> {
+    let (key, iv, data) = ([3; 16], [5; 16], vec![0x41; LARGE]);
+    let megabytes = LARGE as f64 / 1e6;
+    let hmac = rate(|| provider.hmac_sm3(&key, &[&data[..1024]]));
+    let bytes = |arguments: &[&str]| openssl_bytes(arguments).map(|value| value / 1e6);
+    let their_hmac = openssl_bytes(&["-bytes", "1024", "-hmac", "sm3"]).map(|value| value / 1024.0);
+    let row = |name, required, ours: f64, openssl| Row {
+        name,
+        unit: "MB/s",
+        required,
+        ours: ours * megabytes,
+        openssl,
+    };
+    let sm4 = |mode: Sm4Mode<'_>| rate(|| provider.sm4_encrypt(&key, &mode, &data).unwrap());
+    let large = LARGE.to_string();
+    vec![
+        Row {
+            name: "HMAC-SM3 of 1 KiB",
+            unit: "per second",
+            required: Some(30000.0),
+            ours: hmac,
+            openssl: their_hmac,
+        },
+        row("SM3", None, rate(|| provider.sm3(&[&data])), bytes(&["-bytes", &large, "-evp", "sm3"])),
+        row(
+            "SM4-CBC",
+            Some(12.5),
+            sm4(Sm4Mode::Cbc { iv: &iv, padding: Padding::Pkcs7 }),
+            bytes(&["-bytes", &large, "-evp", "sm4-cbc"]),
+        ),
+        row(
+            "SM4-CTR",
+            Some(12.5),
+            sm4(Sm4Mode::Ctr { iv: &iv }),
+            bytes(&["-bytes", &large, "-evp", "sm4-ctr"]),
+        ),
+        row("SM4-GCM", Some(12.5), sm4(Sm4Mode::Gcm { nonce: &iv[..12], aad: b"" }), None),
+    ]
+}
+
+/// The light JSON envelope over 1 KiB: SM2 encryption of a session key, SM4-CBC, SM2 signature.
+fn envelope(vault: &Vault) -> Vec<Row> {
+    let spec: EnvelopeSpec = serde_json::from_str(include_str!("light.json")).unwrap();
+    for required in required_keys(&spec) {
+        vault.generate(&required.key, required.kind, required.purpose).unwrap();
+    }
+    let compiled =
+        |side| Envelope::compile(&spec, vault, side).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let (bus, partner) = (compiled(Side::Bus), compiled(Side::Partner));
+    let plain = [0x41; 1024];
+    let wire = bus.seal(&plain, &Params::new()).unwrap();
+    let row = |name, ours| Row { name, unit: "per second", required: None, ours, openssl: None };
+    vec![
+        row("light envelope of 1 KiB sealed", rate(|| bus.seal(&plain, &Params::new()).unwrap())),
+        row("light envelope of 1 KiB opened", rate(|| partner.open(&wire, &Params::new()).unwrap())),
+    ]
+}
+
+fn openssl_speed(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("openssl")
+        .args(["speed", "-mr", "-seconds", "2"])
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    String::from_utf8(output.stdout).ok()
+}
+
+/// Signatures and verifications per second. `+F7:0:256:CurveSM2:3031.5:3264.2`
+fn openssl_sm2() -> (Option<f64>, Option<f64>) {
+    let text = openssl_speed(&["sm2"]).unwrap_or_default();
+    let fields: Vec<&str> =
+        text.lines().find(|line| line.starts_with("+F7")).unwrap_or("").split(':').collect();
+    let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
+    (number(4), number(5))
+}
+
+/// Bytes per second. `+F:25:SM4-CBC:120331377.78`
+fn openssl_bytes(arguments: &[&str]) -> Option<f64> {
+    let text = openssl_speed(arguments)?;
+    text.lines().find(|line| line.starts_with("+F:"))?.rsplit(':').next()?.parse().ok()
+}
