@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+pub mod agreement;
 pub mod pure;
 #[cfg(feature = "tongsuo")]
 pub mod tongsuo;
@@ -70,6 +71,18 @@ pub trait Sm2Secret: Send + Sync {
 
     /// GB/T 32918.4 §7. `cipher` is x1 ‖ y1 ‖ C3 ‖ C2.
     fn decrypt(&self, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
+
+    /// The shared point U (or V), x ‖ y, of GB/T 32918.3 §6.1 from this key, a fresh secret scalar and the other side's
+    /// long-term and fresh points. Not every implementation has it.
+    fn agree(
+        &self,
+        ephemeral: &[u8; 32],
+        peer: &[u8; 64],
+        peer_ephemeral: &[u8; 64],
+    ) -> Result<Zeroizing<[u8; 64]>, CryptoError> {
+        let _unused = (ephemeral, peer, peer_ephemeral);
+        Err(CryptoError::Failed("this provider has no SM2 key exchange"))
+    }
 }
 
 /// An SM2 public key, checked to be on the curve.

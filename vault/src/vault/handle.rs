@@ -7,7 +7,10 @@ use crate::{
     error::VaultError,
     format::{CipherFormat, SignatureFormat},
     key::{KeyInfo, KeyRef, Purpose},
-    provider::{CryptoError, Sm4Mode},
+    provider::{
+        CryptoError, Sm4Mode,
+        agreement::{Agreed, Exchange, Initiative, Peer},
+    },
 };
 use std::sync::{Arc, atomic::Ordering};
 use zeroize::Zeroizing;
@@ -86,6 +89,20 @@ impl KeyHandle {
             let secret = self.pair(key)?.secret.as_ref().ok_or_else(|| self.public_only())?;
             Ok(secret.decrypt(cipher.as_ref().map_err(|error| *error)?)?)
         })
+    }
+
+    /// Finishes an SM2 key exchange with this encryption pair; see [`Exchange`]. GB/T 32918.3.
+    pub fn agree(
+        &self,
+        exchange: Exchange,
+        own_id: &[u8],
+        peer: &Peer<'_>,
+        initiative: Initiative,
+        length: usize,
+    ) -> Result<Agreed, VaultError> {
+        let key = self.producing(Some(Purpose::Encrypt))?;
+        let secret = self.pair(&key)?.secret.as_ref().ok_or_else(|| self.public_only())?;
+        Ok(exchange.finish(&*self.shared.provider, &**secret, own_id, peer, initiative, length)?)
     }
 
     /// HMAC-SM3 over the concatenation of the parts.

@@ -169,3 +169,22 @@ fn the_file_holds_no_key_byte_in_the_clear() {
     reopened.unseal(&again).unwrap();
     assert_eq!(reopened.list().unwrap(), vault.list().unwrap());
 }
+
+#[test]
+fn two_vaults_agree_on_a_key_through_their_handles() {
+    use crate::provider::agreement::{Exchange, Initiative, Peer};
+    let (ours, theirs) = (Vault::in_memory().unwrap(), Vault::in_memory().unwrap());
+    let name = key("vault:pair");
+    for vault in [&ours, &theirs] {
+        vault.generate(&name, KeyKind::Sm2, Purpose::Encrypt).unwrap();
+    }
+    let point = |vault: &Vault| -> [u8; 64] { vault.export_public(&name).unwrap()[1..].try_into().unwrap() };
+    let (a, b) = (Exchange::start(&PureProvider).unwrap(), Exchange::start(&PureProvider).unwrap());
+    let (ra, rb) = (a.point(), b.point());
+    let to_b = Peer { public: &point(&theirs), ephemeral: &rb, id: b"bank" };
+    let to_a = Peer { public: &point(&ours), ephemeral: &ra, id: b"bus" };
+    let first = ours.key(&name).agree(a, b"bus", &to_b, Initiative::Initiator, 16).unwrap();
+    let second = theirs.key(&name).agree(b, b"bank", &to_a, Initiative::Responder, 16).unwrap();
+    assert_eq!(first.key, second.key);
+    assert_eq!(first.peer_confirmation, second.own_confirmation);
+}

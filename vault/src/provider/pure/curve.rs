@@ -116,6 +116,32 @@ impl Sm2Secret for Secret {
         }
         Ok(plain)
     }
+
+    fn agree(
+        &self,
+        ephemeral: &[u8; 32],
+        peer: &[u8; 64],
+        peer_ephemeral: &[u8; 64],
+    ) -> Result<Zeroizing<[u8; 64]>, CryptoError> {
+        let fresh = Secret::new(ephemeral)?;
+        let read = |point| read_point(point).map(ProjectivePoint::from).ok_or(CryptoError::Refused);
+        let (peer_point, peer_fresh) = (read(peer)?, read(peer_ephemeral)?);
+        let mut t = self.scalar + half(&fresh.point) * fresh.scalar;
+        let shared = (peer_point + peer_fresh * half(peer_ephemeral)) * t;
+        t.zeroize();
+        if bool::from(shared.is_identity()) {
+            return Err(CryptoError::Refused);
+        }
+        Ok(Zeroizing::new(coordinates(&shared.to_affine())))
+    }
+}
+
+/// x̄ = 2^127 + (x mod 2^127) of GB/T 32918.3 §6.1.
+fn half(point: &[u8; 64]) -> Scalar {
+    let mut bytes = [0; 32];
+    bytes[16..].copy_from_slice(&point[16..32]);
+    bytes[16] |= 0x80;
+    <Scalar as Reduce<FieldBytes>>::reduce(&FieldBytes::from(bytes))
 }
 
 pub(super) struct Public {
