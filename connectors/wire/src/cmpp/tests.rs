@@ -398,8 +398,11 @@ proptest! {
         frame.extend_from_slice(&body);
         Head::close(&mut frame, MAX_MESSAGE).expect("short");
         if let Ok(read) = Pdu::decode(&frame, version) {
-            let again = read.encode(version).expect("what was read");
-            prop_assert_eq!(Pdu::decode(&again, version), Ok(read));
+            match read.encode(version) {
+                Ok(again) => prop_assert_eq!(Pdu::decode(&again, version), Ok(read)),
+                // read by its length as 3.0, and 2.0 has no room for its status
+                Err(_) => prop_assert!(matches!(read.command, Command::ConnectResp(_)) && !new),
+            }
         }
         drop(StatusReport::decode(&body));
         drop(Pdu::decode(&body, version));
