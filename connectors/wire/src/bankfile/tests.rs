@@ -76,7 +76,8 @@ fn writes_rows_totals_and_the_digest_of_all_before_the_trailer() {
     assert!(bytes.starts_with(
         b"H|1.0|B20261122001|102|20261122|2|1250\nD|1|\xD5\xC5\xFE\x9F|310101199003074511|1000\nD|2|"
     ));
-    assert_eq!(resealed(&bytes, 2), bytes);
+    // the digest as OpenSSL gives it for these rows
+    assert!(bytes.ends_with(b"|250\nT|2|1a6467fe63629eb8ca5e99c3e119aeb73b2aebe18c0eb0419aafab0c40de13e3\n"));
     let (records, totals) = read_all(&delimited(), &bytes, bytes.len()).expect("our own file");
     assert_eq!(totals, Totals { count: 2, amount: 1250 });
     assert_eq!(records[0], Record::Header(Header { count: 2, amount: 1250, ..header() }));
