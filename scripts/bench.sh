@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks the bus against its peers in one run and writes docs/benchmarks-latest.{md,json}.
+# Benchmarks the bus against its peers in one run and writes docs/benchmarks.{md,json}.
 # SECONDS_PER_WINDOW and ROUNDS may be set; the machine should be quiet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,4 +18,4 @@ fi
 
 ulimit -n 16384
 cargo build --release --locked -p qiao -p qiao-bench
-exec target/release/qiao-bench run target/release/qiao docs/benchmarks-latest "${SECONDS_PER_WINDOW:-5}" "${ROUNDS:-5}"
+exec target/release/qiao-bench run target/release/qiao docs/benchmarks "${SECONDS_PER_WINDOW:-5}" "${ROUNDS:-5}"

@@ -4,6 +4,7 @@ mod commit;
 mod counters;
 mod shipper;
 mod state;
+mod turn;
 mod wake;
 
 use std::{

@@ -33,10 +33,20 @@ impl Process {
             .spawn()?;
         let mut process = Self { counted: child.id(), child };
         process.wait_for(port)?;
-        if let Some(worker) = worker_of(process.counted) {
-            process.counted = worker;
-        }
         Ok(process)
+    }
+
+    /// Counts the worker of a server that has a master process, which starts it after it listens.
+    pub fn count_worker(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Some(worker) = worker_of(self.child.id()) {
+                self.counted = worker;
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        Err("the server started no worker".into())
     }
 
     fn wait_for(&mut self, port: u16) -> Result<()> {

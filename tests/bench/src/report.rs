@@ -76,7 +76,8 @@ fn targets(rows: &[Row], idle: u64, calls: f64) -> Vec<Target> {
 
 fn markdown(rows: &[Row], targets: &[Target], seconds: u32, rounds: usize) -> String {
     let mut text = format!(
-        "One proxy core, load and upstream on the other; 100 connections; {rounds} interleaved rounds of {seconds} s, medians; CPU time from the process's own counters.\n\n\
+        "# Benchmarks\n\nWritten by `make bench`, figures also in [benchmarks.json](benchmarks.json). A ratio compares two programs of the same run; absolute \
+         times are this machine's.\n\nOne proxy core, load and upstream on the other; 100 connections; {rounds} interleaved rounds of {seconds} s, medians; CPU time from the process's own counters.\n\n\
          | proxy | CPU µs/request | user | system | requests/s | p99 ms | p99 ms at 1000 |\n|---|---|---|---|---|---|---|\n"
     );
     for row in rows {

@@ -110,7 +110,8 @@ impl Stage {
         fs::write(&file, text)?;
         let prefix = self.path().display().to_string();
         let command = ["nginx", "-p", &prefix, "-c", &file.display().to_string(), "-e", "stderr"];
-        let process = Process::start(PROXY_CORE, &command, self.path(), port)?;
+        let mut process = Process::start(PROXY_CORE, &command, self.path(), port)?;
+        process.count_worker()?;
         let path = |path: &str| load(port, path, &self.headers);
         Ok((process, path("/plain"), lua.then(|| path("/lua"))))
     }

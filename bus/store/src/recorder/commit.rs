@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::{
     State, SyncPolicy,
     counters::add,
+    turn,
     wake::{HURRY, WORK},
 };
 use crate::{
@@ -151,7 +152,7 @@ pub struct Ticket<'a> {
 impl Ticket<'_> {
     pub async fn kept(mut self) -> Recorded {
         if self.leads {
-            tokio::task::yield_now().await;
+            turn::over().await;
             self.lead();
         }
         // Made before the check: a batch finished in between is not missed.
