@@ -90,6 +90,12 @@ pub enum KeyKind {
     Sm4,
     /// HMAC-SM3 key of 1 to 1024 bytes (generated: 32). GB/T 15852.2.
     Hmac,
+    /// AES key of 16, 24 or 32 bytes (generated: 32), for old partners.
+    Aes,
+    /// RSA pair of 2048 to 4096 bits in PKCS#8, or its public half; only brought in, for old partners.
+    Rsa,
+    /// ECDSA pair on P-256 in PKCS#8, or its public half; for old partners.
+    P256,
     /// A shared secret whose bytes take part in an envelope (an EMS signKey), 1 to 1024 bytes (generated: 16).
     Secret,
 }
@@ -120,12 +126,27 @@ impl fmt::Display for Purpose {
 }
 
 impl KeyKind {
+    /// The purpose of a symmetric key; it has no other.
+    pub(crate) fn symmetric_purpose(self) -> Purpose {
+        match self {
+            Self::Hmac => Purpose::Mac,
+            Self::Secret => Purpose::Secret,
+            _ => Purpose::Encrypt,
+        }
+    }
+
+    /// Whether a key of this kind has a public half.
+    pub(crate) fn is_pair(self) -> bool {
+        matches!(self, Self::Sm2 | Self::Rsa | Self::P256)
+    }
+
     /// Whether a key of this kind can have the purpose.
     pub fn allows(self, purpose: Purpose) -> bool {
         matches!(
             (self, purpose),
             (Self::Sm2, Purpose::Sign | Purpose::Encrypt)
-                | (Self::Sm4, Purpose::Encrypt)
+                | (Self::Rsa | Self::P256, Purpose::Sign)
+                | (Self::Sm4 | Self::Aes, Purpose::Encrypt)
                 | (Self::Hmac, Purpose::Mac)
                 | (Self::Secret, Purpose::Secret)
         )
@@ -161,7 +182,7 @@ pub struct KeyInfo {
     pub created: i64,
     /// Unix seconds after which a warning is due; the key keeps working.
     pub expires: Option<i64>,
-    /// For SM2: 04 ‖ x ‖ y in hex.
+    /// Hex: 04 ‖ x ‖ y for SM2 and P-256, the PKCS#1 RSAPublicKey for RSA.
     pub public: Option<String>,
     /// Whether the secret half (or the symmetric bytes) is here.
     pub secret: bool,

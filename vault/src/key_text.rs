@@ -3,7 +3,7 @@ use crate::error::VaultError;
 use sm2::{
     PublicKey, SecretKey,
     elliptic_curve::sec1::ToSec1Point,
-    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding},
+    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding, der::pem},
 };
 use zeroize::Zeroizing;
 
@@ -46,6 +46,23 @@ pub fn read_sm2_public(text: &str) -> Result<[u8; 64], VaultError> {
     let mut point = [0; 64];
     point.copy_from_slice(&key.to_sec1_point(false).as_bytes()[1..]);
     Ok(point)
+}
+
+/// The DER inside `BEGIN PRIVATE KEY` PEM (PKCS#8, not encrypted), as [`crate::Vault::import`] takes RSA and P-256 keys.
+pub fn read_pem_secret(text: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    read_pem(text, "PRIVATE KEY").map(Zeroizing::new)
+}
+
+/// The DER inside `BEGIN PUBLIC KEY` PEM (SubjectPublicKeyInfo).
+pub fn read_pem_public(text: &str) -> Result<Vec<u8>, VaultError> {
+    read_pem(text, "PUBLIC KEY")
+}
+
+fn read_pem(text: &str, label: &str) -> Result<Vec<u8>, VaultError> {
+    match pem::decode_vec(text.trim().as_bytes()) {
+        Ok((found, der)) if found == label => Ok(der),
+        _ => Err(VaultError::invalid(format!("this is no PEM of the form BEGIN {label}"))),
+    }
 }
 
 /// SubjectPublicKeyInfo PEM of a public key given as 04 ‖ x ‖ y.

@@ -1,5 +1,6 @@
 //! The vault: national cryptography, keys that never leave it, and partners' envelopes as data. For every other crate.
 pub mod challenge;
+pub mod classic;
 pub mod encoding;
 pub mod envelope;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod self_test;
 pub mod storage;
 pub mod vault;
 
+pub use classic::ClassicSignature;
 pub use encoding::TextForm;
 pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
 pub use error::VaultError;

@@ -36,7 +36,7 @@ pub struct StoredKey {
     pub created: i64,
     /// Unix seconds.
     pub expires: Option<i64>,
-    /// SM2: x ‖ y in hex.
+    /// Hex: x ‖ y for SM2, 04 ‖ x ‖ y for P-256, the PKCS#1 RSAPublicKey for RSA.
     pub public: Option<String>,
     /// Base64 of nonce ‖ ciphertext ‖ tag; absent for public-only and destroyed keys.
     pub sealed: Option<String>,

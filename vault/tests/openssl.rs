@@ -1,9 +1,9 @@
 //! The vault against an independent implementation: the `openssl` command (3.0 or later), both ways for every operation.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 use qiao_vault::{
-    CipherFormat, DEFAULT_SM2_ID, KeyHandle, KeyKind, KeyRef, Padding, Provider, PureProvider, Purpose,
-    SignatureFormat, Sm4Mode, Vault,
-    key_text::{read_sm2_secret, write_sm2_public_pem},
+    CipherFormat, ClassicSignature, DEFAULT_SM2_ID, KeyHandle, KeyKind, KeyRef, Padding, Provider,
+    PureProvider, Purpose, SignatureFormat, Sm4Mode, Vault,
+    key_text::{read_pem_public, read_pem_secret, read_sm2_secret, write_sm2_public_pem},
 };
 use std::{
     io::Write,
@@ -132,5 +132,43 @@ fn sm4_modes_and_sm3_agree() {
         let option = format!("hexkey:{key_hex}");
         let args = ["dgst", "-sm3", "-binary", "-mac", "HMAC", "-macopt", &option];
         assert_eq!(openssl(&args, &message), (true, mac));
+    }
+}
+
+#[test]
+fn rsa_and_ecdsa_signatures_hold_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let rsa = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+    let p256 = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32"];
+    let cases: [(&[&str], KeyKind, ClassicSignature, &[&str]); 3] = [
+        (&rsa, KeyKind::Rsa, ClassicSignature::RsaPkcs1, &[]),
+        (&rsa, KeyKind::Rsa, ClassicSignature::RsaPss, &pss),
+        (&p256, KeyKind::P256, ClassicSignature::EcdsaDer, &[]),
+    ];
+    for (make, kind, algorithm, options) in cases {
+        let (secret, public, signature) = (file("secret.pem"), file("public.pem"), file("signature"));
+        let (made, pem) = openssl(make, b"");
+        assert!(made);
+        std::fs::write(&secret, &pem).unwrap();
+        let (made, public_pem) = openssl(&["pkey", "-in", &secret, "-pubout"], b"");
+        assert!(made);
+        std::fs::write(&public, &public_pem).unwrap();
+        let vault = Vault::in_memory().unwrap();
+        let (own, theirs): (KeyRef, KeyRef) = ("vault:own".parse().unwrap(), "vault:theirs".parse().unwrap());
+        let pkcs8 = read_pem_secret(std::str::from_utf8(&pem).unwrap()).unwrap();
+        vault.import(&own, kind, Purpose::Sign, &pkcs8).unwrap();
+        let spki = read_pem_public(std::str::from_utf8(&public_pem).unwrap()).unwrap();
+        vault.import_classic_public(&theirs, kind, &spki).unwrap();
+
+        std::fs::write(&signature, vault.key(&own).sign_classic(b"message", algorithm).unwrap()).unwrap();
+        let verify = [&["dgst", "-sha256", "-verify", &public, "-signature", &signature], options].concat();
+        assert!(openssl(&verify, b"message").0, "{algorithm:?}");
+        assert!(!openssl(&verify, b"massage").0);
+        let (signed, made) = openssl(&[&["dgst", "-sha256", "-sign", &secret], options].concat(), b"message");
+        assert!(signed);
+        vault.key(&theirs).verify_classic(b"message", algorithm, &made).unwrap();
+        assert!(vault.key(&theirs).verify_classic(b"massage", algorithm, &made).is_err());
     }
 }

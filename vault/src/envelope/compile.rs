@@ -117,7 +117,7 @@ impl<'a> Compiler<'a> {
             let op = self.part(&path, part);
             let value = match &op {
                 Some(Op::ParseJson(_)) => Type::Json,
-                Some(Op::Sm2Verify { .. } | Op::Equals { .. }) => Type::Check,
+                Some(Op::Sm2Verify { .. } | Op::Verify { .. } | Op::Equals { .. }) => Type::Check,
                 _ => Type::Bytes,
             };
             self.declare(&path, &part.name, value);

@@ -60,6 +60,11 @@ fn uses(part: &PartSpec) -> Vec<(&str, KeyKind, Purpose)> {
         part.sm2_verify.as_ref().map(|spec| sm2(spec.key.as_str(), Purpose::Sign)),
         part.sm2_encrypt.as_ref().map(|spec| sm2(spec.key.as_str(), Purpose::Encrypt)),
         part.sm2_decrypt.as_ref().map(|spec| sm2(spec.key.as_str(), Purpose::Encrypt)),
+        part.sign.as_ref().map(|spec| (spec.key.as_str(), spec.algorithm.key_kind(), Purpose::Sign)),
+        part.verify.as_ref().map(|spec| (spec.key.as_str(), spec.algorithm.key_kind(), Purpose::Sign)),
+        part.hmac_sha256.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Hmac, Purpose::Mac)),
+        part.aes_encrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Aes, Purpose::Encrypt)),
+        part.aes_decrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Aes, Purpose::Encrypt)),
         part.sm4_encrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Sm4, Purpose::Encrypt)),
         part.sm4_decrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Sm4, Purpose::Encrypt)),
     ];

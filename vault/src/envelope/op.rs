@@ -1,5 +1,6 @@
 //! The compiled form of an envelope: references resolved to slots, keys to handles, texts to pieces. For `compile` and `run`.
 use crate::{
+    classic::ClassicSignature,
     encoding::TextForm,
     format::{CipherFormat, SignatureFormat},
     provider::Padding,
@@ -42,7 +43,11 @@ pub(super) enum Op {
     Sm2Verify { data: Slot, signature: Slot, key: KeyHandle, id: Piece, format: SignatureFormat },
     Sm2Encrypt { data: Slot, key: KeyHandle, format: CipherFormat },
     Sm2Decrypt { data: Slot, key: KeyHandle, format: CipherFormat },
-    Sm4 { encrypt: bool, data: Slot, key: KeySource, mode: Mode },
+    Cipher { aes: bool, encrypt: bool, data: Slot, key: KeySource, mode: Mode },
+    Sha256(Slot),
+    HmacSha256 { data: Slot, key: KeySource },
+    Sign { data: Slot, key: KeyHandle, algorithm: ClassicSignature },
+    Verify { data: Slot, signature: Slot, key: KeyHandle, algorithm: ClassicSignature },
     Equals { left: Slot, right: Slot },
 }
 

@@ -5,9 +5,10 @@ use super::{
     op::{Field, KeySource, Mode, Op, Pairs, Piece, Selector, Slot, Step},
 };
 use crate::{
+    classic,
     encoding::TextForm,
     error::VaultError,
-    key::Purpose,
+    key::KeyKind,
     provider::{CryptoError, Provider, Sm4Mode},
 };
 use serde_json::{Map, Value};
@@ -109,11 +110,24 @@ impl<'a> Run<'a> {
             }
             Op::Sm2Encrypt { data, key, format } => key.encrypt(self.bytes(*data), *format)?.into(),
             Op::Sm2Decrypt { data, key, format } => key.decrypt(self.bytes(*data), *format)?,
-            Op::Sm4 { encrypt, data, key, mode } => self.sm4(*encrypt, *data, key, mode)?,
+            Op::Verify { data, signature, key, algorithm } => {
+                key.verify_classic(self.bytes(*data), *algorithm, self.bytes(*signature))?;
+                return Ok(Computed::Nothing);
+            }
+            Op::Sign { data, key, algorithm } => key.sign_classic(self.bytes(*data), *algorithm)?.into(),
+            Op::Cipher { aes, encrypt, data, key, mode } => self.cipher(*aes, *encrypt, *data, key, mode)?,
+            Op::Sha256(data) => classic::sha256(self.bytes(*data)).to_vec().into(),
+            Op::HmacSha256 { data, key } => {
+                let mac = |key: &[u8]| classic::hmac_sha256(key, self.bytes(*data)).to_vec();
+                self.with_key(key, KeyKind::Hmac, mac)?.into()
+            }
             Op::Sm3(data) => self.provider.sm3(&[self.bytes(*data)]).to_vec().into(),
-            Op::Hmac { data, key } => self.hmac(*data, key)?,
+            Op::Hmac { data, key } => {
+                let mac = |key: &[u8]| self.provider.hmac_sm3(key, &[self.bytes(*data)]).to_vec();
+                self.with_key(key, KeyKind::Hmac, mac)?.into()
+            }
             Op::KeyBytes(key) => {
-                key.with_bytes(Purpose::Secret, self.available(key), |bytes| bytes.to_vec())?.into()
+                key.with_bytes(KeyKind::Secret, self.available(key), |bytes| bytes.to_vec())?.into()
             }
             other => self.shape(other)?,
         };
@@ -189,18 +203,26 @@ impl<'a> Run<'a> {
         if self.rank < key.accepting_versions() { self.rank } else { 0 }
     }
 
-    fn hmac(&self, data: Slot, key: &KeySource) -> Result<Bytes, VaultError> {
-        let data = self.bytes(data);
-        let mac = match key {
-            KeySource::Part(slot) => self.provider.hmac_sm3(self.bytes(*slot), &[data]),
-            KeySource::Vault(key) => key.with_bytes(Purpose::Mac, self.available(key), |bytes| {
-                self.provider.hmac_sm3(bytes, &[data])
-            })?,
-        };
-        Ok(mac.to_vec().into())
+    fn with_key<T>(
+        &self,
+        key: &KeySource,
+        kind: KeyKind,
+        run: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, VaultError> {
+        match key {
+            KeySource::Part(slot) => Ok(run(self.bytes(*slot))),
+            KeySource::Vault(key) => key.with_bytes(kind, self.available(key), run),
+        }
     }
 
-    fn sm4(&self, encrypt: bool, data: Slot, key: &KeySource, mode: &Mode) -> Result<Bytes, VaultError> {
+    fn cipher(
+        &self,
+        aes: bool,
+        encrypt: bool,
+        data: Slot,
+        key: &KeySource,
+        mode: &Mode,
+    ) -> Result<Bytes, VaultError> {
         let aad = |slot: &Option<Slot>| slot.map_or(&[][..], |slot| self.bytes(slot));
         let mode = match mode {
             Mode::Ecb(padding) => Sm4Mode::Ecb { padding: *padding },
@@ -210,6 +232,12 @@ impl<'a> Run<'a> {
             Mode::Ccm(nonce, extra) => Sm4Mode::Ccm { nonce: self.bytes(*nonce), aad: aad(extra) },
         };
         let data = self.bytes(data);
+        if aes {
+            return Ok(self.with_key(key, KeyKind::Aes, |key| match encrypt {
+                true => classic::aes_encrypt(key, &mode, data).map(Bytes::new),
+                false => classic::aes_decrypt(key, &mode, data),
+            })??);
+        }
         let run = |key: &[u8]| -> Result<Bytes, CryptoError> {
             let key = key.try_into().map_err(|_| CryptoError::Invalid("an SM4 key has 16 bytes"))?;
             match encrypt {
@@ -217,10 +245,7 @@ impl<'a> Run<'a> {
                 false => self.provider.sm4_decrypt(key, &mode, data),
             }
         };
-        Ok(match key {
-            KeySource::Part(slot) => run(self.bytes(*slot))?,
-            KeySource::Vault(key) => key.with_bytes(Purpose::Encrypt, self.available(key), run)??,
-        })
+        Ok(self.with_key(key, KeyKind::Sm4, run)??)
     }
 
     fn read(

@@ -1,5 +1,6 @@
 //! The written form of an envelope, as it stands in a system's definition. For authors of definitions.
 use crate::{
+    classic::ClassicSignature,
     encoding::TextForm,
     format::{CipherOrder, PointForm, SignatureFormat},
 };
@@ -105,6 +106,18 @@ part_spec! {
     sm4_encrypt: Sm4Spec,
     /// SM4 decryption.
     sm4_decrypt: Sm4Spec,
+    /// AES encryption, for old partners; the key's length chooses AES-128, -192 or -256.
+    aes_encrypt: Sm4Spec,
+    /// AES decryption.
+    aes_decrypt: Sm4Spec,
+    /// SHA-256 digest of a part, 32 bytes.
+    sha256: String,
+    /// HMAC-SHA256, 32 bytes.
+    hmac_sha256: HmacSpec,
+    /// RSA or ECDSA signature with SHA-256, for old partners.
+    sign: SignSpec,
+    /// Refuses the message unless the RSA or ECDSA signature holds. Has no value.
+    verify: VerifySpec,
     /// Refuses the message unless two parts are equal, compared in constant time. Has no value.
     equals: EqualsSpec,
 }
@@ -251,7 +264,7 @@ pub enum CipherWire {
 #[serde(deny_unknown_fields)]
 pub struct Sm4Spec {
     pub mode: Sm4ModeName,
-    /// A part of 16 bytes, or a `shared.x` key of kind `sm4`.
+    /// A part (of 16 bytes; for AES also 24 or 32), or a `shared.x` key of kind `sm4` (`aes`).
     pub key: String,
     pub data: String,
     /// 16 bytes for `cbc` and `ctr`, the nonce of 12 (or, for `gcm`, 16) bytes for `gcm` and `ccm`; not for `ecb`.
@@ -282,6 +295,25 @@ pub enum PaddingName {
     Pkcs7,
     Zero,
     None,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignSpec {
+    pub data: String,
+    /// `ours.x`, of kind `rsa` or `p256` as the algorithm needs.
+    pub key: String,
+    pub algorithm: ClassicSignature,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySpec {
+    pub data: String,
+    pub signature: String,
+    /// `theirs.x`, of kind `rsa` or `p256` as the algorithm needs.
+    pub key: String,
+    pub algorithm: ClassicSignature,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

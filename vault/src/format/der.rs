@@ -19,7 +19,7 @@ fn put(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
 }
 
 /// A non-negative big-endian number; leading zero bytes are dropped as DER demands.
-pub(super) fn put_integer(out: &mut Vec<u8>, number: &[u8]) {
+pub(crate) fn put_integer(out: &mut Vec<u8>, number: &[u8]) {
     let number = match number.iter().position(|b| *b != 0) {
         Some(first) => &number[first..],
         None => &[0],
@@ -28,11 +28,11 @@ pub(super) fn put_integer(out: &mut Vec<u8>, number: &[u8]) {
     put(out, INTEGER, &[sign, number]);
 }
 
-pub(super) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+pub(crate) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
     put(out, OCTET_STRING, &[octets]);
 }
 
-pub(super) fn sequence(body: &[u8]) -> Vec<u8> {
+pub(crate) fn sequence(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 6);
     put(&mut out, SEQUENCE, &[body]);
     out
@@ -60,13 +60,13 @@ fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
 }
 
 /// The content of the one SEQUENCE that fills the input.
-pub(super) fn read_sequence(mut input: &[u8]) -> Option<&[u8]> {
+pub(crate) fn read_sequence(mut input: &[u8]) -> Option<&[u8]> {
     let body = take(&mut input, SEQUENCE)?;
     input.is_empty().then_some(body)
 }
 
 /// Reads an INTEGER that fits `out`, filled with leading zeros.
-pub(super) fn take_integer(input: &mut &[u8], out: &mut [u8]) -> Option<()> {
+pub(crate) fn take_integer(input: &mut &[u8], out: &mut [u8]) -> Option<()> {
     let content = take(input, INTEGER)?;
     let number = match content {
         [] => return None,
@@ -81,6 +81,6 @@ pub(super) fn take_integer(input: &mut &[u8], out: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-pub(super) fn take_octets<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn take_octets<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     take(input, OCTET_STRING)
 }

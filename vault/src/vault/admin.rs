@@ -4,6 +4,7 @@ use super::{
     loaded::{KeySet, LoadedKey},
 };
 use crate::{
+    classic::ClassicKey,
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
     provider::Provider,
@@ -16,13 +17,15 @@ use std::{
 use zeroize::Zeroizing;
 
 impl Vault {
-    /// Generates the first version of a key: an SM2 pair, 16 bytes (SM4, secret) or 32 bytes (HMAC).
+    /// Generates the first version of a key: an SM2 or P-256 pair, 16 bytes (SM4, secret) or 32 bytes
+    /// (HMAC, AES). RSA keys are only brought in.
     pub fn generate(&self, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let material = self.fresh_material(kind)?;
         self.import(key, kind, purpose, &material)
     }
 
-    /// Brings in the first version of a key: a 32-byte SM2 scalar, 16 bytes for SM4, 1 to 1024 for the others.
+    /// Brings in the first version of a key: a 32-byte SM2 scalar, PKCS#8 for RSA and P-256, 16 bytes for SM4, 16, 24
+    /// or 32 for AES, 1 to 1024 for the others.
     pub fn import(
         &self,
         key: &KeyRef,
@@ -49,7 +52,18 @@ impl Vault {
             VaultError::invalid("an SM2 public key is x ‖ y: 64 bytes, or 65 with a leading 04")
         })?;
         self.provider().sm2_public(&point)?;
-        self.add_first(key, KeyKind::Sm2, purpose, Some(point), None)
+        self.add_first(key, KeyKind::Sm2, purpose, Some(point.to_vec()), None)
+    }
+
+    /// Brings in a partner's public RSA or P-256 key for verifying: SubjectPublicKeyInfo, or what is inside it.
+    pub fn import_classic_public(
+        &self,
+        key: &KeyRef,
+        kind: KeyKind,
+        public: &[u8],
+    ) -> Result<KeyInfo, VaultError> {
+        let public = ClassicKey::from_public(kind, public)?.public().to_vec();
+        self.add_first(key, kind, Purpose::Sign, Some(public), None)
     }
 
     /// The public half of an SM2 key, 04 ‖ x ‖ y.
@@ -60,22 +74,29 @@ impl Vault {
     pub(super) fn fresh_material(&self, kind: KeyKind) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let mut bytes = match kind {
             KeyKind::Sm2 => return Ok(Zeroizing::new(self.provider().sm2_generate()?.to_vec())),
+            KeyKind::P256 => return ClassicKey::p256_generate(),
+            KeyKind::Rsa => return Err(VaultError::invalid("RSA keys are only brought in, not generated")),
             KeyKind::Sm4 | KeyKind::Secret => Zeroizing::new(vec![0; 16]),
-            KeyKind::Hmac => Zeroizing::new(vec![0; 32]),
+            KeyKind::Hmac | KeyKind::Aes => Zeroizing::new(vec![0; 32]),
         };
         self.provider().random(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Checks the material's length and gives the public half of an SM2 key.
-    pub(super) fn public_of(&self, kind: KeyKind, material: &[u8]) -> Result<Option<[u8; 64]>, VaultError> {
+    /// Checks the material and gives a pair's public half as it is stored.
+    pub(super) fn public_of(&self, kind: KeyKind, material: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
         match kind {
             KeyKind::Sm2 => {
                 let scalar = Zeroizing::new(
                     material.try_into().map_err(|_| VaultError::invalid("an SM2 secret key has 32 bytes"))?,
                 );
-                Ok(Some(self.provider().sm2_secret(&scalar)?.point()))
+                Ok(Some(self.provider().sm2_secret(&scalar)?.point().to_vec()))
             }
+            KeyKind::Rsa | KeyKind::P256 => {
+                Ok(Some(ClassicKey::from_secret(kind, material)?.public().to_vec()))
+            }
+            KeyKind::Aes if [16, 24, 32].contains(&material.len()) => Ok(None),
+            KeyKind::Aes => Err(VaultError::invalid("an AES key has 16, 24 or 32 bytes")),
             KeyKind::Sm4 if material.len() == 16 => Ok(None),
             KeyKind::Sm4 => Err(VaultError::invalid("an SM4 key has 16 bytes")),
             KeyKind::Hmac | KeyKind::Secret if (1..=1024).contains(&material.len()) => Ok(None),
@@ -90,7 +111,7 @@ impl Vault {
         key: &KeyRef,
         kind: KeyKind,
         purpose: Purpose,
-        public: Option<[u8; 64]>,
+        public: Option<Vec<u8>>,
         material: Option<&[u8]>,
     ) -> Result<KeyInfo, VaultError> {
         if !kind.allows(purpose) {

@@ -4,9 +4,10 @@ use super::{
     loaded::{KeySet, KeySlot, LoadedKey, Material, Sm2Pair},
 };
 use crate::{
+    classic::{ClassicKey, ClassicSignature},
     error::VaultError,
     format::{CipherFormat, SignatureFormat},
-    key::{KeyInfo, KeyRef, Purpose},
+    key::{KeyInfo, KeyKind, KeyRef, Purpose},
     provider::{
         CryptoError, Sm4Mode,
         agreement::{Agreed, Exchange, Initiative, Peer},
@@ -105,6 +106,23 @@ impl KeyHandle {
         Ok(exchange.finish(&*self.shared.provider, &**secret, own_id, peer, initiative, length)?)
     }
 
+    /// RSA or ECDSA signature over the message with SHA-256.
+    pub fn sign_classic(&self, message: &[u8], algorithm: ClassicSignature) -> Result<Vec<u8>, VaultError> {
+        let key = self.producing(Some(Purpose::Sign))?;
+        let made = self.classic(&key)?.sign(algorithm, message).ok_or_else(|| self.public_only())?;
+        Ok(made?)
+    }
+
+    /// Verifies what [`KeyHandle::sign_classic`] makes; anything wrong with it is [`VaultError::Refused`].
+    pub fn verify_classic(
+        &self,
+        message: &[u8],
+        algorithm: ClassicSignature,
+        signature: &[u8],
+    ) -> Result<(), VaultError> {
+        self.accepting(Purpose::Sign, |key| Ok(self.classic(key)?.verify(algorithm, message, signature)?))
+    }
+
     /// HMAC-SM3 over the concatenation of the parts.
     pub fn hmac(&self, parts: &[&[u8]]) -> Result<[u8; 32], VaultError> {
         let key = self.producing(Some(Purpose::Mac))?;
@@ -165,21 +183,26 @@ impl KeyHandle {
         split_sealed(sealed).map(|(version, ..)| version)
     }
 
-    /// Gives the bytes of the `rank`-th accepting version (0 is the active one) to the crate's own computations.
+    /// Gives the bytes of the `rank`-th accepting version (0 is the active one) of a symmetric key of this kind to the
+    /// crate's own computations.
     pub(crate) fn with_bytes<T>(
         &self,
-        purpose: Purpose,
+        kind: KeyKind,
         rank: usize,
         run: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, VaultError> {
-        if rank == 0 {
-            let key = self.producing(Some(purpose))?;
-            return Ok(run(self.bytes(&key)?));
+        let key = match rank {
+            0 => self.producing(None)?,
+            _ => self.set()?.accepting().nth(rank).cloned().ok_or_else(|| self.unknown(None))?,
+        };
+        self.check_purpose(&key, kind.symmetric_purpose())?;
+        if key.info.kind != kind {
+            return Err(VaultError::invalid(format!(
+                "key {} is of kind {:?}, not {kind:?}",
+                self.key, key.info.kind
+            )));
         }
-        let set = self.set()?;
-        let key = set.accepting().nth(rank).ok_or_else(|| self.unknown(None))?;
-        self.check_purpose(key, purpose)?;
-        Ok(run(self.bytes(key)?))
+        Ok(run(self.bytes(&key)?))
     }
 
     /// How many versions accept at present; 1 outside of a rotation's overlap.
@@ -244,15 +267,27 @@ impl KeyHandle {
     fn pair<'a>(&self, key: &'a LoadedKey) -> Result<&'a Sm2Pair, VaultError> {
         match &key.material {
             Material::Sm2(pair) => Ok(pair),
-            Material::Bytes(_) => Err(VaultError::invalid(format!("key {} is no SM2 key", self.key))),
+            Material::Bytes(_) | Material::Classic(_) => {
+                Err(VaultError::invalid(format!("key {} is no SM2 key", self.key)))
+            }
             Material::Destroyed => Err(self.unknown(Some(key.info.version))),
+        }
+    }
+
+    fn classic<'a>(&self, key: &'a LoadedKey) -> Result<&'a ClassicKey, VaultError> {
+        match &key.material {
+            Material::Classic(classic) => Ok(classic),
+            Material::Destroyed => Err(self.unknown(Some(key.info.version))),
+            _ => Err(VaultError::invalid(format!("key {} is neither RSA nor P-256", self.key))),
         }
     }
 
     fn bytes<'a>(&self, key: &'a LoadedKey) -> Result<&'a [u8], VaultError> {
         match &key.material {
             Material::Bytes(bytes) => Ok(bytes),
-            Material::Sm2(_) => Err(VaultError::invalid(format!("key {} is an SM2 key", self.key))),
+            Material::Sm2(_) | Material::Classic(_) => {
+                Err(VaultError::invalid(format!("key {} is a pair", self.key)))
+            }
             Material::Destroyed => Err(self.unknown(Some(key.info.version))),
         }
     }

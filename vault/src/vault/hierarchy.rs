@@ -4,6 +4,7 @@ use super::{
     root::{RootSecret, lock, unlock},
 };
 use crate::{
+    classic::ClassicKey,
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyState},
     provider::{Provider, Sm4Mode},
@@ -89,7 +90,10 @@ impl Hierarchy {
             state: stored.state,
             created: stored.created,
             expires: stored.expires,
-            public: stored.public.as_ref().map(|point| format!("04{point}")),
+            public: stored.public.as_ref().map(|public| match stored.kind {
+                KeyKind::Sm2 => format!("04{public}"),
+                _ => public.clone(),
+            }),
             secret: secret.is_some(),
         };
         let material = match (stored.state, stored.kind, secret) {
@@ -105,6 +109,14 @@ impl Hierarchy {
                     .ok_or_else(altered)?;
                 let secret = scalar.map(|scalar| provider.sm2_secret(&scalar)).transpose()?;
                 Material::Sm2(Box::new(Sm2Pair::new(provider, provider.sm2_public(&point)?, secret)?))
+            }
+            (_, kind @ (KeyKind::Rsa | KeyKind::P256), Some(bytes)) => {
+                Material::Classic(ClassicKey::from_secret(kind, &bytes)?)
+            }
+            (_, kind @ (KeyKind::Rsa | KeyKind::P256), None) => {
+                let public =
+                    hex::decode(stored.public.as_deref().unwrap_or_default()).map_err(|_| altered())?;
+                Material::Classic(ClassicKey::from_public(kind, &public)?)
             }
             (_, _, Some(bytes)) => Material::Bytes(bytes),
             (_, _, None) => return Err(altered()),

@@ -7,6 +7,7 @@ use super::{
     loaded::LoadedKey,
 };
 use crate::{
+    classic::ClassicKey,
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyRef, KeyState},
     storage::{KeyChange, StoredKey},
@@ -20,7 +21,7 @@ pub enum NewVersion<'a> {
     Generated,
     /// Given, as for [`Vault::import`].
     Material(&'a [u8]),
-    /// A partner's public SM2 key, as for [`Vault::import_public`].
+    /// A partner's public key, as for [`Vault::import_public`] and [`Vault::import_classic_public`].
     Public(&'a [u8]),
 }
 
@@ -163,7 +164,7 @@ impl Edit<'_> {
             return Err(VaultError::invalid(format!("a key has at most {MAX_VERSIONS} versions")));
         }
         let (public, material) = match new {
-            NewVersion::Generated if last.kind == KeyKind::Sm2 && last.sealed.is_none() => {
+            NewVersion::Generated if last.kind.is_pair() && last.sealed.is_none() => {
                 return Err(VaultError::PublicOnly { key: last.name });
             }
             NewVersion::Generated => {
@@ -174,9 +175,11 @@ impl Edit<'_> {
                 (self.vault.public_of(last.kind, bytes)?, Some(bytes.to_vec().into()))
             }
             NewVersion::Public(bytes) if last.kind == KeyKind::Sm2 => {
-                (Some(public_point(&**self.vault.provider(), bytes)?), None)
+                (Some(public_point(&**self.vault.provider(), bytes)?.to_vec()), None)
             }
-            NewVersion::Public(_) => return Err(VaultError::invalid("only an SM2 key has a public half")),
+            NewVersion::Public(bytes) => {
+                (Some(ClassicKey::from_public(last.kind, bytes)?.public().to_vec()), None)
+            }
         };
         let mut record = StoredKey {
             version: last.version + 1,

@@ -1,5 +1,6 @@
 //! Keys in use: unsealed material in memory, wiped when dropped, reached through slots that can be swapped. For the vault.
 use crate::{
+    classic::ClassicKey,
     error::VaultError,
     key::{KeyInfo, KeyState},
     provider::{DEFAULT_SM2_ID, Provider, Sm2Public, Sm2Secret, sm2_z},
@@ -73,6 +74,7 @@ pub(super) struct LoadedKey {
 
 pub(super) enum Material {
     Sm2(Box<Sm2Pair>),
+    Classic(ClassicKey),
     Bytes(Zeroizing<Vec<u8>>),
     Destroyed,
 }

@@ -61,7 +61,7 @@ fn a_key_serves_its_purpose_and_no_other() {
     wrong(handle("vault:e").sign(b"x", DEFAULT_SM2_ID, raw).map(drop));
     wrong(handle("vault:e").verify(b"x", DEFAULT_SM2_ID, &[1; 64], raw));
     wrong(handle("vault:m").seal_value(b"x", b"").map(drop));
-    wrong(handle("vault:m").with_bytes(Purpose::Secret, 0, |_| ()));
+    wrong(handle("vault:m").with_bytes(KeyKind::Secret, 0, |_| ()));
     assert!(vault.generate(&key("vault:x"), KeyKind::Sm4, Purpose::Sign).is_err());
     assert!(matches!(
         vault.generate(&key("vault:s"), KeyKind::Sm2, Purpose::Sign),

@@ -139,11 +139,46 @@ impl Compiler<'_> {
             let key = self.key(&key_path, &spec.key, &["ours"], KeyKind::Sm2, Purpose::Encrypt);
             return Some(Op::Sm2Decrypt { format: self.cipher_format(path, spec)?, data: data?, key: key? });
         }
-        if let Some(spec) = &part.sm4_encrypt {
-            return self.sm4(path, spec, true);
+        self.classic_part(path, part)
+    }
+
+    fn classic_part(&mut self, path: &str, part: &PartSpec) -> Option<Op> {
+        let ciphers = [
+            (&part.sm4_encrypt, false, true),
+            (&part.sm4_decrypt, false, false),
+            (&part.aes_encrypt, true, true),
+            (&part.aes_decrypt, true, false),
+        ];
+        for (spec, aes, encrypt) in ciphers {
+            if let Some(spec) = spec {
+                return self.cipher(path, spec, aes, encrypt);
+            }
         }
-        if let Some(spec) = &part.sm4_decrypt {
-            return self.sm4(path, spec, false);
+        if let Some(name) = &part.sha256 {
+            return self.bytes(path, name).map(Op::Sha256);
+        }
+        if let Some(spec) = &part.hmac_sha256 {
+            let data = self.bytes(&format!("{path}.data"), &spec.data);
+            let key = self.key_source(&format!("{path}.key"), &spec.key, KeyKind::Hmac, Purpose::Mac);
+            return Some(Op::HmacSha256 { data: data?, key: key? });
+        }
+        if let Some(spec) = &part.sign {
+            let data = self.bytes(&format!("{path}.data"), &spec.data);
+            let kind = spec.algorithm.key_kind();
+            let key = self.key(&format!("{path}.key"), &spec.key, &["ours"], kind, Purpose::Sign);
+            return Some(Op::Sign { data: data?, key: key?, algorithm: spec.algorithm });
+        }
+        if let Some(spec) = &part.verify {
+            let data = self.bytes(&format!("{path}.data"), &spec.data);
+            let signature = self.bytes(&format!("{path}.signature"), &spec.signature);
+            let kind = spec.algorithm.key_kind();
+            let key = self.key(&format!("{path}.key"), &spec.key, &["theirs"], kind, Purpose::Sign);
+            return Some(Op::Verify {
+                data: data?,
+                signature: signature?,
+                key: key?,
+                algorithm: spec.algorithm,
+            });
         }
         let spec = part.equals.as_ref()?;
         let left = self.bytes(&format!("{path}.left"), &spec.left);
@@ -227,11 +262,12 @@ impl Compiler<'_> {
         Some(CipherFormat::Der)
     }
 
-    fn sm4(&mut self, path: &str, spec: &Sm4Spec, encrypt: bool) -> Option<Op> {
+    fn cipher(&mut self, path: &str, spec: &Sm4Spec, aes: bool, encrypt: bool) -> Option<Op> {
+        let kind = if aes { KeyKind::Aes } else { KeyKind::Sm4 };
         let data = self.bytes(&format!("{path}.data"), &spec.data);
-        let key = self.key_source(&format!("{path}.key"), &spec.key, KeyKind::Sm4, Purpose::Encrypt);
+        let key = self.key_source(&format!("{path}.key"), &spec.key, kind, Purpose::Encrypt);
         let mode = self.mode(path, spec);
-        Some(Op::Sm4 { encrypt, data: data?, key: key?, mode: mode? })
+        Some(Op::Cipher { aes, encrypt, data: data?, key: key?, mode: mode? })
     }
 
     fn mode(&mut self, path: &str, spec: &Sm4Spec) -> Option<Mode> {

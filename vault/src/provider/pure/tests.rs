@@ -1,5 +1,6 @@
 //! Published vectors for the pure provider.
 use super::*;
+use crate::provider::Padding;
 
 fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap()
