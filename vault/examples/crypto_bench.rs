@@ -2,8 +2,11 @@
 //! `cargo run --release -p qiao-vault --example crypto_bench`. For `make bench`.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 use qiao_vault::{
-    CipherFormat, DEFAULT_SM2_ID, Envelope, EnvelopeSpec, KeyHandle, KeyKind, KeyRef, Padding, Params,
-    Provider, Purpose, Side, SignatureFormat, Sm4Mode, Vault, required_keys,
+    CipherFormat, ClassicSignature, DEFAULT_SM2_ID, Envelope, EnvelopeSpec, KeyHandle, KeyKind, KeyRef,
+    Padding, Params, Provider, Purpose, Side, SignatureFormat, Sm4Mode, Vault,
+    classic::{aes_encrypt, hmac_sha256},
+    key_text::read_pem_secret,
+    required_keys,
 };
 use std::{
     hint::black_box,
@@ -52,6 +55,7 @@ fn main() {
     let vault = Vault::in_memory().unwrap();
     let mut rows = asymmetric(&vault);
     rows.extend(symmetric(&**vault.provider()));
+    rows.extend(classic(&vault));
     rows.extend(envelope(&vault));
     println!(
         "| operation | required | Qiao ({}) | of required | OpenSSL | of OpenSSL |",
@@ -90,7 +94,7 @@ fn asymmetric(vault: &Vault) -> Vec<Row> {
     let (raw, form) = (SignatureFormat::Raw, CipherFormat::default());
     let signature = sign.sign(&message, DEFAULT_SM2_ID, raw).unwrap();
     let cipher = encrypt.encrypt(&message, form).unwrap();
-    let (their_sign, their_verify) = openssl_sm2();
+    let (their_sign, their_verify) = openssl_pair("sm2", "+F7");
     let row = |name, required, ours, openssl| Row {
         name,
         unit: "per second",
@@ -149,6 +153,63 @@ fn symmetric(provider: &dyn Provider) -> Vec<Row> {
     ]
 }
 
+/// What old partners ask for; the RSA key is made by OpenSSL.
+fn classic(vault: &Vault) -> Vec<Row> {
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .stderr(Stdio::null())
+        .output()
+        .expect("the RSA rows need the `openssl` command");
+    let key: KeyRef = "vault:rsa".parse().unwrap();
+    let pkcs8 = read_pem_secret(std::str::from_utf8(&made.stdout).unwrap()).unwrap();
+    vault.import(&key, KeyKind::Rsa, Purpose::Sign, &pkcs8).unwrap();
+    let (rsa, algorithm, message) = (vault.key(&key), ClassicSignature::RsaPkcs1, [0x41; 256]);
+    let signature = rsa.sign_classic(&message, algorithm).unwrap();
+    let (their_sign, their_verify) = openssl_pair("rsa2048", "+F2");
+    let (data, iv) = (vec![0x41; LARGE], [5; 16]);
+    let aes = |mode: Sm4Mode<'_>| rate(|| aes_encrypt(&[3; 16], &mode, &data).unwrap()) * LARGE as f64 / 1e6;
+    let row = |name, required, ours, openssl| Row {
+        name,
+        unit: "per second",
+        required: Some(required),
+        ours,
+        openssl,
+    };
+    let bulk = |name, ours, openssl: Option<f64>| Row {
+        name,
+        unit: "MB/s",
+        required: Some(75.0),
+        ours,
+        openssl: openssl.map(|value| value / 1e6),
+    };
+    let large = LARGE.to_string();
+    vec![
+        row("RSA-2048 sign", 1100.0, rate(|| rsa.sign_classic(&message, algorithm).unwrap()), their_sign),
+        row(
+            "RSA-2048 verify",
+            20000.0,
+            rate(|| rsa.verify_classic(&message, algorithm, &signature).unwrap()),
+            their_verify,
+        ),
+        row(
+            "HMAC-SHA256 of 1 KiB",
+            40000.0,
+            rate(|| hmac_sha256(&[3; 16], &data[..1024])),
+            openssl_bytes(&["-bytes", "1024", "-hmac", "sha256"]).map(|value| value / 1024.0),
+        ),
+        bulk(
+            "AES-128-CBC",
+            aes(Sm4Mode::Cbc { iv: &iv, padding: Padding::Pkcs7 }),
+            openssl_bytes(&["-bytes", &large, "-evp", "aes-128-cbc"]),
+        ),
+        bulk(
+            "AES-128-GCM",
+            aes(Sm4Mode::Gcm { nonce: &iv[..12], aad: b"" }),
+            openssl_bytes(&["-bytes", &large, "-evp", "aes-128-gcm"]),
+        ),
+    ]
+}
+
 /// The light JSON envelope over 1 KiB: SM2 encryption of a session key, SM4-CBC, SM2 signature.
 fn envelope(vault: &Vault) -> Vec<Row> {
     let spec: EnvelopeSpec = serde_json::from_str(include_str!("light.json")).unwrap();
@@ -177,13 +238,14 @@ fn openssl_speed(arguments: &[&str]) -> Option<String> {
     String::from_utf8(output.stdout).ok()
 }
 
-/// Signatures and verifications per second. `+F7:0:256:CurveSM2:3031.5:3264.2`
-fn openssl_sm2() -> (Option<f64>, Option<f64>) {
-    let text = openssl_speed(&["sm2"]).unwrap_or_default();
+/// Signatures and verifications per second. `+F7:0:256:CurveSM2:3031.5:3264.2`, `+F2:2:2048:0.000648:0.000019`
+fn openssl_pair(name: &str, mark: &str) -> (Option<f64>, Option<f64>) {
+    let text = openssl_speed(&[name]).unwrap_or_default();
     let fields: Vec<&str> =
-        text.lines().find(|line| line.starts_with("+F7")).unwrap_or("").split(':').collect();
-    let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
-    (number(4), number(5))
+        text.lines().find(|line| line.starts_with(mark)).unwrap_or("").split(':').collect();
+    let mut numbers = fields.iter().rev().filter_map(|field| field.parse::<f64>().ok());
+    let verify = numbers.next();
+    (numbers.next(), verify)
 }
 
 /// Bytes per second. `+F:25:SM4-CBC:120331377.78`
