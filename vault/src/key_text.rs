@@ -58,11 +58,17 @@ pub fn read_pem_public(text: &str) -> Result<Vec<u8>, VaultError> {
     read_pem(text, "PUBLIC KEY")
 }
 
-fn read_pem(text: &str, label: &str) -> Result<Vec<u8>, VaultError> {
+pub(crate) fn read_pem(text: &str, label: &str) -> Result<Vec<u8>, VaultError> {
     match pem::decode_vec(text.trim().as_bytes()) {
         Ok((found, der)) if found == label => Ok(der),
         _ => Err(VaultError::invalid(format!("this is no PEM of the form BEGIN {label}"))),
     }
+}
+
+/// x ‖ y out of a SubjectPublicKeyInfo.
+pub(crate) fn read_sm2_public_der(der: &[u8]) -> Option<[u8; 64]> {
+    let key = PublicKey::from_public_key_der(der).ok()?;
+    key.to_sec1_point(false).as_bytes()[1..].try_into().ok()
 }
 
 /// SubjectPublicKeyInfo PEM of a public key given as 04 ‖ x ‖ y.

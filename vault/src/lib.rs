@@ -1,4 +1,5 @@
 //! The vault: national cryptography, keys that never leave it, and partners' envelopes as data. For every other crate.
+pub mod certificate;
 pub mod challenge;
 pub mod classic;
 pub mod encoding;

@@ -1,10 +1,38 @@
-//! The five DER forms SM2 needs, read strictly: minimal lengths, minimal non-negative integers. For `format`.
+//! The DER that SM2 and its certificates need, read strictly: minimal lengths, minimal non-negative integers.
 
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const BOOLEAN: u8 = 0x01;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OID: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
 
-fn put(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
+/// One element with a tag of one byte.
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    pub(crate) content: &'a [u8],
+    /// Tag, length and content.
+    pub(crate) whole: &'a [u8],
+}
+
+impl<'a> Element<'a> {
+    pub(crate) fn content_of(&self, tag: u8) -> Option<&'a [u8]> {
+        (self.tag == tag).then_some(self.content)
+    }
+}
+
+/// Takes the next element, whatever it is.
+pub(crate) fn element<'a>(input: &mut &'a [u8]) -> Option<Element<'a>> {
+    let before = *input;
+    let tag = *before.first()?;
+    if tag & 0x1f == 0x1f {
+        return None;
+    }
+    let content = take(input, tag)?;
+    Some(Element { tag, content, whole: &before[..before.len() - input.len()] })
+}
+
+pub(crate) fn put(out: &mut Vec<u8>, tag: u8, parts: &[&[u8]]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.push(tag);
     if length < 0x80 {
