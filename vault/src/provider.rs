@@ -144,6 +144,16 @@ pub trait Provider: Send + Sync {
     }
 }
 
+/// The providers of this build, by the names that settings use: `pure`, and with the feature `tongsuo` also `tongsuo`.
+pub fn by_name(name: &str) -> Option<Arc<dyn Provider>> {
+    match name {
+        "pure" => Some(Arc::new(pure::PureProvider)),
+        #[cfg(feature = "tongsuo")]
+        "tongsuo" => Some(Arc::new(tongsuo::TongsuoProvider)),
+        _ => None,
+    }
+}
+
 /// The SM2 curve parameters a, b, xG, yG that enter Z. GB/T 32918.5 §2.
 const CURVE: [u8; 128] = [
     0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
