@@ -22,9 +22,8 @@ lint: ## Formatting and clippy, warnings refused
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
-schema: ## Writes docs/schema from the definition types
-	@cargo run --locked -p qiao-engine --example write_schema
-	@cargo run --locked -p qiao-mocks --example write_mock_schema
+schema: ## Writes docs/schema from the types of definitions, mock partners and settings
+	@cargo run --locked -p qiao --example write_schemas
 
 bench: setup ## Benchmarks against peers; writes docs/benchmarks.md
 	@bash scripts/bench.sh

@@ -86,11 +86,40 @@ impl Bus {
             .spawn()
             .expect("the binary starts");
         wait_for_greeting(&mut child, folder.path());
+        Self::running(child, folder)
+    }
+
+    /// `qiao serve --config qiao.yaml` in this folder; its data folder is `data`.
+    pub fn serve_in(folder: TempDir) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--config", "qiao.yaml"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        wait_for_serving(&mut child, folder.path());
+        Self::running(child, folder)
+    }
+
+    /// A folder with definitions, mock partners, settings for free ports, and a vault with every key.
+    pub fn prepare_serve(gateway: &str) -> TempDir {
+        let folder = Self::prepare();
+        fs::write(folder.path().join("qiao.yaml"), settings(gateway)).expect("written");
+        for action in [&["init"][..], &["generate", "--missing", "--stand-ins"]] {
+            let output =
+                in_folder(folder.path(), &[&["keys"], action, &["--config", "qiao.yaml"]].concat(), b"");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        folder
+    }
+
+    fn running(child: Child, folder: TempDir) -> Self {
         let text = fs::read_to_string(folder.path().join("data/node.json")).expect("a run file");
         let node: serde_json::Value = serde_json::from_str(&text).expect("a run file");
         let address = |name: &str| {
             let url = node[name].as_str().expect("an address");
-            url.trim_start_matches("http://").parse().expect("an address")
+            url.split("//").last().unwrap_or(url).parse().expect("an address")
         };
         let token = node["token"].as_str().expect("a token").to_owned();
         Self { gateway: address("gateway"), admin: address("admin"), token, child, folder }
@@ -137,6 +166,34 @@ impl Bus {
         http::once(self.admin, method, path, &headers, body).expect("the admin API answers")
     }
 
+    /// Asks until the answer is there; fails with `what` after a minute.
+    pub fn until<T>(&self, what: &str, ask: impl Fn(&Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = ask(self) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come; the log:\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
+    /// The record of a call.
+    pub fn trace(&self, id: &str) -> serde_json::Value {
+        let (code, trace) = self.json(&["trace", id]);
+        assert_eq!(code, 0, "{trace}");
+        trace
+    }
+
+    /// Rewrites a definition in the scenario's copy.
+    pub fn rewrite(folder: &Path, file: &str, change: impl FnOnce(String) -> String) {
+        let path = folder.join("routes").join(file);
+        let text = fs::read_to_string(&path).expect("a definition");
+        let changed = change(text.clone());
+        assert_ne!(text, changed, "{file} was not changed");
+        fs::write(path, changed).expect("written");
+    }
+
     /// The request that `qiao call` would send for an example (from 1): path, headers, body.
     pub fn request(&self, interface: &str, example: usize) -> Request {
         let (code, value) = self.json(&["call", interface, "--dry-run", "--example", &example.to_string()]);
@@ -173,7 +230,8 @@ impl Bus {
             }
         });
         let status = self.child.wait().expect("the process ends");
-        drop(sender.send(()));
+        // The watchdog may have ended already.
+        sender.send(()).unwrap_or_default();
         drop(watchdog.join());
         (status.code(), started.elapsed())
     }
@@ -184,6 +242,51 @@ impl Drop for Bus {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Settings of a node on free ports with mock partners; `gateway` is more YAML for the gateway, such as `, name: x`.
+pub fn settings(gateway: &str) -> String {
+    format!(
+        "data: data\n\
+         definitions: {{from: files, folder: routes, endpoints: mock, watch: false}}\n\
+         gateway: {{listen: \"127.0.0.1:0\"{gateway}}}\n\
+         admin: {{listen: \"127.0.0.1:0\"}}\n\
+         vault: {{file: data/vault.json, unsealKeyFile: data/vault.key}}\n\
+         mocks: {{folder: mocks, listen: \"127.0.0.1:0\"}}\n"
+    )
+}
+
+/// Runs a command of the binary in a folder to its end, with this standard input.
+pub fn in_folder(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(binary())
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // A command that does not read its input closes it.
+    drop(child.stdin.take().expect("piped").write_all(input));
+    child.wait_with_output().expect("the binary ends")
+}
+
+/// A node logs `serving` once every listener is open; all it logs goes to the file `log`.
+fn wait_for_serving(child: &mut Child, folder: &Path) {
+    use std::io::Write;
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut log = fs::File::create(folder.join("log")).expect("a log file");
+    let mut keep = move |line: &str| writeln!(log, "{line}").expect("the log file");
+    let serving = lines.by_ref().map_while(Result::ok).any(|line| {
+        keep(&line);
+        line.contains("\"message\":\"serving\"")
+    });
+    if !serving {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        panic!("the node ended before it was ready: {:?}\n{log}", child.wait());
+    }
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line)));
 }
 
 /// The demo prints its greeting once every listener is open; what follows on its standard output is read away.

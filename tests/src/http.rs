@@ -82,7 +82,18 @@ impl Connection {
         self.read()
     }
 
-    fn read(&mut self) -> io::Result<Answer> {
+    /// Sends bytes as they are: what is not, or not yet, a request.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// A second handle on the socket, to send while an answer is read.
+    pub fn writer(&self) -> io::Result<TcpStream> {
+        self.stream.get_ref().try_clone()
+    }
+
+    /// The next answer, whole.
+    pub fn read(&mut self) -> io::Result<Answer> {
         let line = self.line()?;
         let status =
             line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| cut(&line))?;

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use governor::{DefaultDirectRateLimiter, RateLimiter};
@@ -58,8 +59,13 @@ impl Access {
         Self { callers, gates }
     }
 
-    /// Refuses a call that this caller may not make now: grant, window, rate, quota, in this order.
-    pub fn admit(&self, caller: &CallerPlan, interface: &InterfacePlan, now_us: i64) -> Result<(), Fault> {
+    /// What lets this caller call this interface now: its grants whose window is open. Nothing is counted yet.
+    pub fn granted<'a>(
+        &'a self,
+        caller: &'a CallerPlan,
+        interface: &InterfacePlan,
+        now_us: i64,
+    ) -> Result<Granted<'a>, Fault> {
         let gates = self
             .gates
             .get(&caller.id)
@@ -71,24 +77,73 @@ impl Access {
                 format!("no grant lets {} call {}", caller.id, interface.id),
             ));
         }
-        let Some(gate) = gates.iter().find(|gate| gate.grant.window.is_open(now_us)) else {
-            return Err(Fault::new(
-                &fault_codes::WINDOW_CLOSED,
-                format!("outside the window of {}", gates[0].grant.id),
-            ));
-        };
-        if let Some(limiter) = self.callers.get(&caller.id) {
-            limiter.check(|| format!("caller {}", caller.id))?;
+        if !gates.iter().any(|gate| gate.grant.window.is_open(now_us)) {
+            let detail = format!("outside the window of {}", gates[0].grant.id);
+            return Err(Fault::new(&fault_codes::WINDOW_CLOSED, detail));
         }
-        if let Some(rate) = &gate.rate {
-            rate.check(|| format!("grant {} on {}", gate.grant.id, interface.id))?;
+        Ok(Granted { caller: &caller.id, limiter: self.callers.get(&caller.id), gates, now_us })
+    }
+}
+
+/// Grants that are open; their limits are still to be asked.
+pub struct Granted<'a> {
+    caller: &'a str,
+    limiter: Option<&'a Arc<Limiter>>,
+    gates: &'a [Arc<Gate>],
+    now_us: i64,
+}
+
+impl Granted<'_> {
+    /// Counts the call against the caller's rate, then against the rate and quota of the first grant that has room.
+    pub fn take(self) -> Result<Taken, Fault> {
+        if let Some(limiter) = self.limiter {
+            limiter.check(|| format!("caller {}", self.caller))?;
         }
-        match &gate.quota {
-            Some(quota) if !quota.take(now_us) => Err(Fault::new(
+        let mut refused = None;
+        for gate in self.gates.iter().filter(|gate| gate.grant.window.is_open(self.now_us)) {
+            match gate.take(self.now_us) {
+                Ok(taken) => return Ok(taken),
+                Err(fault) => refused = refused.or(Some(fault)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| Fault::new(&fault_codes::WINDOW_CLOSED, "no grant is open")))
+    }
+}
+
+impl Gate {
+    fn take(&self, now_us: i64) -> Result<Taken, Fault> {
+        let used_up = || {
+            Fault::new(
                 &fault_codes::QUOTA_EXCEEDED,
-                format!("the day's quota of {} is used up", gate.grant.id),
-            )),
-            _ => Ok(()),
+                format!("the day's quota of {} is used up", self.grant.id),
+            )
+            .with_retry_after(until_tomorrow(now_us))
+        };
+        // A used-up quota must not cost the rate, and a refusal by the rate must not cost the quota.
+        if self.quota.as_ref().is_some_and(|quota| quota.is_used_up(now_us)) {
+            return Err(used_up());
+        }
+        if let Some(rate) = &self.rate {
+            rate.check(|| format!("grant {}", self.grant.id))?;
+        }
+        match &self.quota {
+            Some(quota) if !quota.take(now_us) => Err(used_up()),
+            quota => Ok(Taken { quota: quota.clone(), day: day(now_us) }),
+        }
+    }
+}
+
+/// A call that was counted.
+pub struct Taken {
+    quota: Option<Arc<DayCounter>>,
+    day: u64,
+}
+
+impl Taken {
+    /// Takes the count back: whoever cannot prove to be the caller must not use up the caller's quota.
+    pub fn give_back(self) {
+        if let Some(quota) = self.quota {
+            quota.give_back(self.day);
         }
     }
 }
@@ -180,13 +235,35 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 impl DayCounter {
     /// Counts one more call, or refuses it. A refused call is not counted.
     fn take(&self, now_us: i64) -> bool {
-        let day = u64::try_from((now_us + SHANGHAI_US).div_euclid(DAY_US)).unwrap_or(0);
+        let day = day(now_us);
         let counted = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
             let used = if state >> COUNT_BITS == day { state & COUNT_MASK } else { 0 };
             (used < self.most).then_some((day << COUNT_BITS) | (used + 1))
         });
         counted.is_ok()
     }
+
+    fn is_used_up(&self, now_us: i64) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        state >> COUNT_BITS == day(now_us) && state & COUNT_MASK >= self.most
+    }
+
+    fn give_back(&self, day: u64) {
+        let counted = |state: u64| (state >> COUNT_BITS == day && state & COUNT_MASK > 0).then(|| state - 1);
+        // A new day began meanwhile: there is nothing to give back.
+        self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).unwrap_or_default();
+    }
+}
+
+/// The calendar day at Asia/Shanghai, counted from 1970-01-01.
+fn day(now_us: i64) -> u64 {
+    u64::try_from((now_us + SHANGHAI_US).div_euclid(DAY_US)).unwrap_or(0)
+}
+
+/// How long until a quota starts anew.
+fn until_tomorrow(now_us: i64) -> Duration {
+    let past = (now_us + SHANGHAI_US).rem_euclid(DAY_US);
+    Duration::from_micros(u64::try_from(DAY_US - past).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -201,6 +278,19 @@ mod tests {
         assert!(counter.take(midnight - 1));
         assert!(!counter.take(midnight - 1));
         assert!(counter.take(midnight));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_another_days_count_stays() {
+        let counter = DayCounter { most: 1, state: AtomicU64::new(0) };
+        let noon = 20_000 * DAY_US;
+        assert!(counter.take(noon));
+        assert!(counter.is_used_up(noon));
+        counter.give_back(day(noon));
+        assert!(!counter.is_used_up(noon) && counter.take(noon));
+        counter.give_back(day(noon + DAY_US));
+        assert!(counter.is_used_up(noon));
+        assert_eq!(until_tomorrow(20_000 * DAY_US - SHANGHAI_US + 1_000_000), Duration::from_secs(86_399));
     }
 
     #[test]

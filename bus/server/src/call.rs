@@ -17,6 +17,7 @@ use crate::{
     handler::{self, BusHandler},
     metrics::Metrics,
     observe::Observer,
+    passage::Passage,
 };
 
 /// A call between acceptance and record. Dropped before it was recorded, it records itself as abandoned.
@@ -27,7 +28,8 @@ pub struct Call {
     observer: Option<Arc<dyn Observer>>,
     accepted: Instant,
     spans: SpanLog,
-    trace: Option<TraceParent>,
+    trace: TraceParent,
+    passage: Option<Arc<Passage>>,
     /// Taken when the record is handed in.
     record: Option<Box<CallRecord>>,
 }
@@ -35,9 +37,10 @@ pub struct Call {
 impl Call {
     pub fn begin(bus: &BusHandler, active: Arc<Active>, headers: &HeaderMap) -> Self {
         let accepted = Instant::now();
-        let trace = TraceParent::from_headers(headers);
+        let id = CallId::generate();
+        let trace = TraceParent::from_headers(headers).unwrap_or_else(|| TraceParent::of_call(id));
         let record = CallRecord {
-            id: CallId::generate(),
+            id,
             interface: Arc::from(""),
             caller: Arc::from(""),
             plan: active.plan.number,
@@ -49,7 +52,7 @@ impl Call {
             bytes_in: 0,
             bytes_out: 0,
             request_id: headers::request_id(headers).map(Into::into),
-            trace_id: trace.as_ref().map(|trace| trace.trace_id().into()),
+            trace_id: Some(trace.trace_id().into()),
             mocked: false,
             spans: Vec::new(),
         };
@@ -61,6 +64,7 @@ impl Call {
             accepted,
             spans: SpanLog::new(accepted),
             trace,
+            passage: None,
             record: Some(Box::new(record)),
         }
     }
@@ -91,9 +95,7 @@ impl Call {
 
     /// The trace context for partners: a child of the caller's, or a trace named after the call.
     pub fn child_traceparent(&self) -> Option<Box<str>> {
-        let id = self.id();
-        let trace = self.trace.as_ref().map_or_else(|| TraceParent::of_call(id), TraceParent::child);
-        Some(trace.to_string().into())
+        Some(self.trace.child().to_string().into())
     }
 
     /// Runs one phase under a span of its own.
@@ -123,13 +125,36 @@ impl Call {
         self.change(|record| record.bytes_in = bytes);
     }
 
-    /// How the flow ended.
+    /// The bodies of a forwarded call, whose fate the record tells.
+    pub fn passes(&mut self) -> Arc<Passage> {
+        Arc::clone(self.passage.get_or_insert_default())
+    }
+
+    /// How the flow ended. What went wrong is logged once, here.
     pub fn ended(&mut self, outcome: Outcome, fault: Option<&Fault>, mocked: bool) {
+        self.log(outcome, fault);
         self.change(|record| {
             record.outcome = outcome;
             record.fault = fault.map(|fault| fault.code().number);
             record.mocked = mocked;
         });
+    }
+
+    fn log(&self, outcome: Outcome, fault: Option<&Fault>) {
+        let Some(record) = &self.record else { return };
+        let (interface, caller) = (&*record.interface, &*record.caller);
+        let code = fault.map(|fault| tracing::field::display(fault.code()));
+        let detail = fault.map(Fault::detail);
+        match outcome {
+            Outcome::Failed | Outcome::Unknown => {
+                tracing::warn!(call = %record.id, interface, caller, outcome = outcome.as_str(), fault = code, detail, "the call failed");
+            }
+            // A caller must not be able to fill the log; its refusals are in the records.
+            Outcome::Denied => {
+                tracing::debug!(call = %record.id, interface, caller, fault = code, detail, "the call was denied");
+            }
+            _ => {}
+        }
     }
 
     /// The call was turned away with a fault before or instead of its flow.
@@ -183,6 +208,9 @@ impl Call {
     /// Completes the record and takes it, once.
     fn close(&mut self, status: u16, bytes_out: u64) -> Option<CallRecord> {
         let mut record = self.record.take()?;
+        if let Some(passage) = &self.passage {
+            record.bytes_in = passage.received();
+        }
         let took = self.accepted.elapsed();
         record.status = status;
         record.bytes_out = bytes_out;
@@ -227,7 +255,15 @@ impl OnEnd for Streaming {
 
     fn abandon(&mut self, sent: u64) {
         if let Some(mut call) = self.call.take() {
-            call.change(|record| record.outcome = Outcome::Abandoned);
+            let broke = call.passage.as_ref().and_then(|passage| passage.answer_fault().cloned());
+            match broke {
+                Some(fault) => {
+                    call.metrics.count_fault(fault.code());
+                    let mocked = call.record.as_ref().is_some_and(|record| record.mocked);
+                    call.ended(Outcome::Failed, Some(&fault), mocked);
+                }
+                None => call.change(|record| record.outcome = Outcome::Abandoned),
+            }
             if let Some(record) = call.close(self.status.as_u16(), sent) {
                 call.recorder.record_detached(record);
             }

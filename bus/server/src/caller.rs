@@ -6,7 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use qiao_connectors::{Endpoint, HttpConfig, HttpConnector, HttpOperation};
+use qiao_connectors::{Endpoint, HttpConfig, HttpConnector, HttpOperation, Roots, TlsConfig};
 use qiao_core::{
     Connector, Fault, Outbound,
     connector::{AnswerBody, OutboundBody},
@@ -14,13 +14,14 @@ use qiao_core::{
 use qiao_engine::definitions::{CallerDefinition, Definitions, InterfaceDefinition};
 use qiao_vault::{Envelope, KeyRef, Params, Side, Vault};
 
-use crate::{access, catalogue};
+use crate::{access, catalogue, running::RunFile};
 
 /// How long a command waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request as a caller sends it: with its credentials, sealed where the caller seals.
 pub struct CallerRequest {
+    pub method: Method,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -70,10 +71,16 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// For the gateway at this base URL. Inside a tokio runtime.
-    pub fn new(definitions: Definitions, vault: Vault, gateway: &str) -> Result<Self, CallError> {
+    /// For the gateway of this node. Inside a tokio runtime.
+    pub fn new(definitions: Definitions, vault: Vault, node: &RunFile) -> Result<Self, CallError> {
+        let gateway = &node.gateway;
         let mut config = HttpConfig::new("bus");
         config.endpoints.push(Endpoint::new(gateway));
+        config.tls = node.certificate.as_ref().map(|certificate| TlsConfig {
+            roots: Roots::File(certificate.clone()),
+            identity: None,
+            server_name: node.name.clone(),
+        });
         config.operations.push(HttpOperation::new("call"));
         config.limits.answer_bytes = 64 << 20;
         let bus = HttpConnector::new(config).map_err(|error| unusable(gateway, error))?;
@@ -115,7 +122,7 @@ impl Callers {
             None => body,
         };
         let path = catalogue::exposed_path(interface).trim_end_matches("/*").to_owned();
-        Ok(CallerRequest { path, headers: self.headers(caller)?, body })
+        Ok(CallerRequest { method: method(interface), path, headers: self.headers(caller)?, body })
     }
 
     /// One call, signed and sealed as this caller would.
@@ -130,7 +137,7 @@ impl Callers {
         let outbound = Outbound {
             operation: 0,
             path: request.path,
-            method: Method::POST,
+            method: request.method,
             headers: request.headers,
             body: OutboundBody::Whole(request.body),
             deadline: started + PATIENCE,
@@ -179,6 +186,19 @@ impl Callers {
             .ok_or_else(|| unusable(&place, "no such envelope"))?;
         let compiled = Envelope::compile(spec, &self.vault, Side::Partner);
         compiled.map(Some).map_err(|mistakes| unusable(&place, format!("{mistakes:?}")))
+    }
+}
+
+/// POST where it is exposed, else the first method that is.
+fn method(interface: &InterfaceDefinition) -> Method {
+    let named = interface.expose.methods.iter().filter_map(|method| {
+        let name = serde_json::to_value(method).ok()?;
+        name.as_str().and_then(|name| name.parse::<Method>().ok())
+    });
+    let methods: Vec<_> = named.collect();
+    match methods.first() {
+        Some(first) if !methods.contains(&Method::POST) => first.clone(),
+        _ => Method::POST,
     }
 }
 

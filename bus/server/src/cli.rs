@@ -9,7 +9,9 @@ mod client;
 pub mod demo;
 pub mod functions;
 pub mod interfaces;
+pub mod keys;
 pub mod mocks;
+pub mod out;
 pub mod selftest;
 pub mod serve;
 mod show;
@@ -41,6 +43,8 @@ enum Command {
     Call(call::Arguments),
     /// Run every example of every interface through the running bus
     Selftest(selftest::Arguments),
+    /// The vault of a node: list, generate and bring in keys
+    Keys(keys::Arguments),
     /// Show what happened to a call, step by step
     Trace(trace::Arguments),
 }
@@ -83,17 +87,28 @@ pub fn run() -> ExitCode {
         Command::Functions(arguments) => functions::run(arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
+        Command::Keys(arguments) => keys::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if out::is_written() => ExitCode::SUCCESS,
+        Ok(()) => {
+            complain("qiao: the output could not be written: is the disk full?");
+            ExitCode::from(1)
+        }
         Err(Failed(text)) => {
             if !text.is_empty() {
-                eprintln!("qiao: {text}");
+                complain(&format!("qiao: {text}"));
             }
             ExitCode::from(1)
         }
     }
+}
+
+/// Prints a line on standard error; where nobody reads that, nobody is told.
+fn complain(text: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// A runtime for a node, or for one command.

@@ -78,8 +78,12 @@ pub struct GatewayConfig {
     pub certificate: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// The host name in the certificate, by which commands on this machine call the gateway; its address when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Connections at most, 10000 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: Option<usize>,
     /// Bound on a request's head, 32KiB when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,7 @@ impl Default for GatewayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             certificate: None,
             key: None,
+            name: None,
             connections: None,
             header_bytes: None,
             header_read: None,
@@ -248,4 +253,40 @@ fn read<T: serde::de::DeserializeOwned + JsonSchema + 'static>(file: &Path) -> R
         .map_err(|reason| ConfigError::Unreadable { file: file.into(), reason })?;
     let source = Source::read(&file.display().to_string(), &text).map_err(ConfigError::Mistakes)?;
     source.decode().map_err(ConfigError::Mistakes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_settings_are_read_and_their_defaults_are_the_defaults() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/qiao.yaml");
+        let config = Config::read(&file).expect("the example");
+        assert_eq!(config.gateway.listen, GatewayConfig::default().listen);
+        assert_eq!(config.admin.listen, AdminConfig::default().listen);
+        assert!(config.record.enabled && config.definitions.watch);
+        let limits = crate::gateway::GatewayLimits::default();
+        assert_eq!(config.gateway.connections, Some(limits.connections));
+        assert_eq!(config.gateway.header_bytes.map(|bytes| bytes.0), Some(limits.header_bytes as u64));
+        assert_eq!(config.gateway.header_read.map(|time| time.0), Some(limits.header_read));
+        assert_eq!(config.gateway.body_idle.map(|time| time.0), Some(limits.body_idle));
+        assert_eq!(config.gateway.keep_alive.map(|time| time.0), Some(limits.keep_alive_idle));
+        let record = qiao_store::EmbeddedConfig::new(PathBuf::new()).recorder;
+        assert_eq!(config.record.segment_bytes.map(|bytes| bytes.0), Some(record.segment_bytes));
+        assert_eq!(config.record.budget.map(|bytes| bytes.0), Some(record.budget_bytes));
+    }
+
+    #[test]
+    fn settings_tell_every_mistake_with_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("qiao.yaml");
+        let text =
+            "data: d\ndefinitions: {from: files, folder: r, endpoints: lvie}\ngatway: {}\nvault: {file: v}\n";
+        std::fs::write(&file, text).expect("written");
+        let text = Config::read(&file).expect_err("mistakes").to_string();
+        for part in ["qiao.yaml:2:", "lvie", "qiao.yaml:3:1", "gatway", "qiao.yaml:4:", "unsealKeyFile"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
 }

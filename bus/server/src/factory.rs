@@ -25,36 +25,60 @@ pub struct Connectors {
     mock_base: Option<String>,
     folder: PathBuf,
     vault: Vault,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<Kept>,
 }
 
+/// The connectors of the active plan, and those made for a plan that is being compiled.
+#[derive(Default)]
 struct Kept {
-    definition: String,
+    active: HashMap<String, Built>,
+    fresh: HashMap<String, Built>,
+}
+
+struct Built {
+    /// The definition, and a digest of the files it names.
+    made_of: String,
     connector: Arc<HttpConnector>,
 }
 
 impl Connectors {
     pub fn new(endpoints: EndpointSet, mock_base: Option<String>, folder: PathBuf, vault: Vault) -> Self {
-        Self { endpoints, mock_base, folder, vault, kept: Mutex::new(HashMap::new()) }
+        Self { endpoints, mock_base, folder, vault, kept: Mutex::default() }
     }
 
-    /// Forgets systems that the active plan no longer has; their connectors end with the last call that uses them.
-    pub fn keep_only(&self, systems: impl Fn(&str) -> bool) {
-        self.kept.lock().retain(|id, _| systems(id));
+    /// The plan being compiled is active now: its connectors take the place of those before. A replaced connector keeps no
+    /// connection from now on and ends with the last call that uses it.
+    pub fn adopt(&self, systems: impl Fn(&str) -> bool) {
+        let mut replaced = Vec::new();
+        let mut kept = self.kept.lock();
+        for (id, built) in std::mem::take(&mut kept.fresh) {
+            replaced.extend(kept.active.insert(id, built));
+        }
+        let gone: Vec<_> = kept.active.keys().filter(|id| !systems(id)).cloned().collect();
+        replaced.extend(gone.iter().filter_map(|id| kept.active.remove(id)));
+        drop(kept);
+        replaced.iter().for_each(|built| built.connector.drain());
+    }
+
+    /// The plan being compiled was refused: its connectors go, those of the active plan stay.
+    pub fn discard(&self) {
+        let fresh = std::mem::take(&mut self.kept.lock().fresh);
+        drop(fresh);
     }
 
     /// Every endpoint of every system with its state.
     pub fn health(&self) -> Vec<(String, EndpointHealth)> {
         let kept = self.kept.lock();
-        kept.iter()
+        kept.active
+            .iter()
             .flat_map(|(id, kept)| kept.connector.health().into_iter().map(|state| (id.clone(), state)))
             .collect()
     }
 
     /// Stops health checks and closes idle connections.
     pub fn drain(&self) {
-        for kept in self.kept.lock().values() {
-            kept.connector.drain();
+        for built in self.kept.lock().active.values() {
+            built.connector.drain();
         }
     }
 
@@ -135,6 +159,18 @@ impl Connectors {
         Ok(Credential::Header { name, value: self.secret(&header.value, header.prefix.clone())? })
     }
 
+    /// What a connector depends on: its definition and the content of its TLS files, which change without it.
+    fn made_of(&self, definition: &SystemDefinition) -> Result<String, String> {
+        let mut text = serde_json::to_string(definition).map_err(|error| error.to_string())?;
+        let files = definition.tls.iter().flat_map(|tls| [&tls.roots, &tls.certificate, &tls.key]).flatten();
+        for name in files {
+            // A file that cannot be read is told when the connector is built.
+            let content = std::fs::read(self.folder.join(name)).unwrap_or_default();
+            text.push_str(&hex::encode(self.vault.provider().sm3(&[&content])));
+        }
+        Ok(text)
+    }
+
     /// Reads the secret at each use, so that a rotated one counts at once.
     fn secret(&self, reference: &str, prefix: String) -> Result<SecretSource, String> {
         let reference: KeyRef = reference.parse().map_err(|error| format!("{error}"))?;
@@ -144,20 +180,29 @@ impl Connectors {
                 .key(&reference)
                 .reveal_secret()
                 .map_err(|error| Fault::new(&fault_codes::VAULT_SEALED, format!("{reference}: {error}")))?;
-            Ok(SecretString::new(format!("{prefix}{}", String::from_utf8_lossy(&text))))
+            let text = std::str::from_utf8(&text).map_err(|_| {
+                Fault::new(&fault_codes::FLOW_FAULT, format!("{reference}: a credential must be UTF-8 text"))
+            })?;
+            Ok(SecretString::new(format!("{prefix}{text}")))
         }))
     }
 }
 
 impl ConnectorFactory for Connectors {
     fn connector(&self, id: &str, definition: &SystemDefinition) -> Result<Arc<dyn Connector>, String> {
-        let text = serde_json::to_string(definition).map_err(|error| error.to_string())?;
-        if let Some(kept) = self.kept.lock().get(id).filter(|kept| kept.definition == text) {
-            return Ok(Arc::<HttpConnector>::clone(&kept.connector));
+        let made_of = self.made_of(definition)?;
+        let known = {
+            let kept = self.kept.lock();
+            let same = |built: &&Built| built.made_of == made_of;
+            let found = kept.active.get(id).filter(same).or_else(|| kept.fresh.get(id).filter(same));
+            found.map(|built| Arc::clone(&built.connector))
+        };
+        if let Some(connector) = known {
+            return Ok(connector);
         }
         let connector = Arc::new(self.build(id, definition)?);
-        let kept = Kept { definition: text, connector: Arc::clone(&connector) };
-        self.kept.lock().insert(id.to_owned(), kept);
+        let built = Built { made_of, connector: Arc::clone(&connector) };
+        self.kept.lock().fresh.insert(id.to_owned(), built);
         Ok(connector)
     }
 }

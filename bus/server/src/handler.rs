@@ -13,12 +13,13 @@ use qiao_engine::{
 };
 
 use crate::{
-    access,
+    access::{self, Taken},
     active::{Active, ActiveSlot},
     call::Call,
     gateway::{GatewayBody, Handler, Peer, Refusal, ResponseBody, headers},
     metrics::Metrics,
     observe::Observer,
+    passage::Passage,
 };
 
 static CALL_ID: HeaderName = HeaderName::from_static("x-qiao-call-id");
@@ -46,6 +47,8 @@ struct Admitted {
     deadline: Instant,
     /// The path below a forwarded prefix.
     rest: String,
+    /// What the call was counted as.
+    taken: Taken,
 }
 
 impl Handler for BusHandler {
@@ -60,7 +63,11 @@ impl Handler for BusHandler {
         let active = Arc::clone(call.active());
         let (parts, body) = request.into_parts();
         match self.admit(&active, &mut call, &parts) {
-            Err(fault) => self.refuse_call(call, &fault).await,
+            Err(fault) => {
+                let mut response = self.refuse_call(call, &fault).await;
+                add_allow(&active, &parts, &mut response);
+                response
+            }
             Ok(admitted) if admitted.interface.is_forward() => {
                 self.forward(&active, call, admitted, parts, body).await
             }
@@ -69,11 +76,13 @@ impl Handler for BusHandler {
     }
 
     fn refuse(&self, refusal: Refusal, _peer: &Peer) -> Response<ResponseBody> {
+        let mut response = refusal.response();
         if let Some(active) = self.active.load() {
             let call = Call::begin(self, active, &HeaderMap::new());
+            call.mark(response.headers_mut());
             call.record_refusal(refusal.fault(), refusal.status().as_u16());
         }
-        refusal.response()
+        response
     }
 }
 
@@ -109,14 +118,15 @@ impl BusHandler {
             call.by_caller(&caller);
             Ok(caller)
         })?;
-        call.phase(&ADMIT, |call| {
+        let (deadline, taken) = call.phase(&ADMIT, |call| {
             if interface.off {
                 return Err(Fault::new(
                     &fault_codes::INTERFACE_OFF,
                     "the interface is switched off in its definition",
                 ));
             }
-            active.access.admit(&caller, &interface, call.started_us())?;
+            let granted = active.access.granted(&caller, &interface, call.started_us())?;
+            let deadline = call.accepted() + deadline(&parts.headers, interface.deadline)?;
             let declared = parts
                 .headers
                 .get(header::CONTENT_LENGTH)
@@ -125,15 +135,16 @@ impl BusHandler {
                 let detail = format!("Content-Length is over the interface's {} bytes", interface.body_bytes);
                 return Err(Fault::new(&fault_codes::BODY_TOO_LARGE, detail));
             }
-            self.recorder.admit(interface.record)
+            self.recorder.admit(interface.record)?;
+            // Counted last: what is refused for another reason uses up no rate and no quota.
+            Ok((deadline, granted.take()?))
         })?;
-        let deadline = call.accepted() + deadline(&parts.headers, interface.deadline)?;
         let rest = if interface.prefix {
             parts.uri.path()[interface.path.len()..].to_owned()
         } else {
             String::new()
         };
-        Ok(Admitted { interface, caller, deadline, rest })
+        Ok(Admitted { interface, caller, deadline, rest, taken })
     }
 
     async fn run(
@@ -169,6 +180,9 @@ impl BusHandler {
         let output = qiao_engine::run::run(&active.plan, &admitted.interface, input, call.spans()).await;
         if let Some(fault) = &output.fault {
             self.metrics.count_fault(fault.code());
+            if fault.code() == &fault_codes::BAD_SIGNATURE {
+                admitted.taken.give_back();
+            }
         }
         call.ended(output.outcome, output.fault.as_ref(), output.mocked);
         let mut response = answer(output.status, output.headers, output.body);
@@ -190,25 +204,25 @@ impl BusHandler {
         for name in [&access::APP_ID, &access::APP_KEY, &DEADLINE] {
             headers.remove(name);
         }
+        let passage = call.passes();
         let input = ForwardInput {
             call: call.id(),
             method: parts.method,
             rest: &admitted.rest,
             query: parts.uri.query(),
             headers,
-            body: forward_body(body, &mut call),
+            body: forward_body(body, &passage),
             deadline: admitted.deadline,
             started_us: call.started_us(),
             traceparent: call.child_traceparent(),
         };
         match qiao_engine::run::forward(&active.plan, &admitted.interface, input, call.spans()).await {
-            Err(fault) => self.refuse_call(call, &fault).await,
+            Err(fault) => {
+                // Where the caller's own body broke off, that is the cause, whatever it looked like on the partner's side.
+                self.refuse_call(call, passage.request_fault().unwrap_or(&fault)).await
+            }
             Ok(output) => {
-                call.ended(Outcome::Ok, None, output.mocked);
-                let body = match output.body {
-                    AnswerBody::Whole(bytes) => ResponseBody::full(bytes),
-                    AnswerBody::Stream(stream) => ResponseBody::stream(stream),
-                };
+                call.ended(outcome_of(output.status), None, output.mocked);
                 let mut response = Response::new(ResponseBody::empty());
                 *response.status_mut() =
                     StatusCode::from_u16(output.status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -216,7 +230,17 @@ impl BusHandler {
                 headers::strip_response(response.headers_mut());
                 call.mark(response.headers_mut());
                 let status = response.status();
-                *response.body_mut() = body.on_end(call.until_end(status));
+                match output.body {
+                    // Recorded first, so that head and body leave in one write.
+                    AnswerBody::Whole(bytes) => {
+                        call.record(status, bytes.len() as u64).await;
+                        *response.body_mut() = ResponseBody::full(bytes);
+                    }
+                    AnswerBody::Stream(stream) => {
+                        let stream = passage.answer(stream);
+                        *response.body_mut() = ResponseBody::stream(stream).on_end(call.until_end(status));
+                    }
+                }
                 response
             }
         }
@@ -245,12 +269,30 @@ fn answer(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Respo
     response
 }
 
-fn forward_body(body: GatewayBody, call: &mut Call) -> ForwardBody {
+fn forward_body(body: GatewayBody, passage: &Arc<Passage>) -> ForwardBody {
     match body.declared() {
         Some(0) => ForwardBody::Empty,
-        declared => {
-            call.received(declared.unwrap_or(0));
-            ForwardBody::Stream(body.into_stream())
+        _ => ForwardBody::Stream(passage.request(body)),
+    }
+}
+
+/// A forwarded answer is not judged; its status tells how the call ended, as it does for answers of flows.
+fn outcome_of(status: u16) -> Outcome {
+    match status {
+        500.. => Outcome::Failed,
+        400.. => Outcome::Refused,
+        _ => Outcome::Ok,
+    }
+}
+
+/// A 405 names the methods that are exposed there (RFC 9110 §15.5.6).
+fn add_allow(active: &Active, parts: &http::request::Parts, response: &mut Response<ResponseBody>) {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED
+        && let Routed::WrongMethod { allowed } = active.plan.route(&parts.method, parts.uri.path())
+    {
+        let names: Vec<_> = allowed.iter().map(http::Method::as_str).collect();
+        if let Ok(value) = HeaderValue::from_str(&names.join(", ")) {
+            response.headers_mut().insert(header::ALLOW, value);
         }
     }
 }

@@ -66,6 +66,7 @@ pub struct Node {
     draining: AtomicBool,
     /// Held for the length of a reload: one at a time, numbers in order.
     last_number: Mutex<u64>,
+    scraping: Mutex<()>,
     pub gateway: Mutex<Option<Arc<GatewayStats>>>,
 }
 
@@ -97,6 +98,7 @@ impl Node {
             token,
             draining: AtomicBool::new(false),
             last_number: Mutex::new(0),
+            scraping: Mutex::new(()),
             gateway: Mutex::new(None),
             config,
         })
@@ -127,14 +129,18 @@ impl Node {
         secrets::same(self.token.as_bytes(), given)
     }
 
-    /// Reads, checks and compiles the definitions and swaps the whole plan. With a mistake, the old plan stays.
+    /// Reads keys and definitions again, checks and compiles, and swaps the whole plan. With a mistake, the old plan stays.
     pub fn reload(&self) -> Result<u64, Vec<Mistake>> {
         let mut last_number = self.last_number.lock();
+        if let Err(error) = self.vault.reload() {
+            tracing::error!(%error, "the keys were not read again, the known ones stay");
+        }
+        self.connectors.discard();
         let result = self.compile(*last_number + 1);
         match result {
             Ok(active) => {
                 *last_number += 1;
-                self.connectors.keep_only(|id| active.plan.systems().any(|system| &*system.id == id));
+                self.connectors.adopt(|id| active.plan.systems().any(|system| &*system.id == id));
                 self.metrics.plan.set(i64::try_from(*last_number).unwrap_or(i64::MAX));
                 self.metrics.reloads.with_label_values(&["active"]).inc();
                 self.active.store(Arc::new(active));
@@ -142,6 +148,7 @@ impl Node {
                 Ok(*last_number)
             }
             Err(mistakes) => {
+                self.connectors.discard();
                 self.metrics.reloads.with_label_values(&["refused"]).inc();
                 for mistake in &mistakes {
                     tracing::error!(%mistake, "definitions refused, the old plan stays");
@@ -167,8 +174,22 @@ impl Node {
         }
     }
 
+    /// The metrics for Prometheus and their content type, with gauges brought up to date first. One scrape at a time.
+    pub fn render_metrics(&self) -> Result<(Vec<u8>, String), prometheus::Error> {
+        let _alone = self.scraping.lock();
+        self.refresh_gauges();
+        self.metrics.render()
+    }
+
     /// Brings the gauges up to date; called before they are scraped.
-    pub fn refresh_gauges(&self) {
+    fn refresh_gauges(&self) {
+        let metrics = &self.metrics;
+        // Systems that the plan no longer has must not be shown for ever.
+        for gauges in
+            [&metrics.breaker, &metrics.partner_active, &metrics.partner_waiting, &metrics.endpoint_up]
+        {
+            gauges.reset();
+        }
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         if let Some(active) = self.active() {
             for state in active.plan.partner_states() {

@@ -18,6 +18,12 @@ pub struct RunFile {
     pub token: String,
     pub definitions: PathBuf,
     pub vault: VaultConfig,
+    /// The gateway's certificate chain, where it serves TLS: what commands on this machine trust.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// The host name in that certificate.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 pub fn write(data: &Path, file: &RunFile) -> std::io::Result<()> {
@@ -26,8 +32,12 @@ pub fn write(data: &Path, file: &RunFile) -> std::io::Result<()> {
     file.definitions = absolute(&file.definitions);
     file.vault.file = absolute(&file.vault.file);
     file.vault.unseal_key_file = absolute(&file.vault.unseal_key_file);
+    file.certificate = file.certificate.as_deref().map(absolute);
     let text = serde_json::to_string_pretty(&file)?;
-    secrets::write_private(&data.join(NAME), &text)
+    // In one step: a command that looks meanwhile sees the old file or the new one, never half of it.
+    let beside = data.join(format!("{NAME}.new"));
+    secrets::write_private(&beside, &text)?;
+    std::fs::rename(beside, data.join(NAME))
 }
 
 pub fn remove(data: &Path) {

@@ -3,7 +3,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,22 @@ use crate::{
 /// How long the end of a node may take after its last call: shipping records, closing listeners.
 const CLOSING: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(30);
+
+/// The signals of a node. Caught from before it starts: a SIGHUP that comes early must not end it.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Inside a tokio runtime.
+    pub fn new() -> Result<Self, NodeError> {
+        let on = |kind| signal(kind).map_err(|error| NodeError::unusable("signals", error));
+        let (terminate, interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup: on(SignalKind::hangup())? })
+    }
+}
 
 /// A node whose listeners are open.
 pub struct Running {
@@ -119,6 +135,8 @@ impl Running {
             token: self.node.token().to_owned(),
             definitions: config.definitions.folder.clone(),
             vault: config.vault.clone(),
+            certificate: config.gateway.certificate.clone(),
+            name: config.gateway.name.clone(),
         };
         running::write(&config.data, &file).map_err(|error| NodeError::unusable(config.data.display(), error))
     }
@@ -145,10 +163,8 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
-    pub async fn run(self) -> Result<(), NodeError> {
-        let on = |kind| signal(kind).map_err(|error| NodeError::unusable("signals", error));
-        let (mut terminate, mut interrupt, mut hangup) =
-            (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    pub async fn run(self, signals: Signals) -> Result<(), NodeError> {
+        let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let definitions = &self.node.config.definitions;
         let mut watch = match definitions.watch {
             true => Some(

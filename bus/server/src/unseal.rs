@@ -8,10 +8,15 @@ use crate::{config::VaultConfig, node::NodeError};
 /// The vault, unsealed. A vault that was never initialised is refused: only the demo makes one by itself.
 pub fn open(config: &VaultConfig) -> Result<Vault, NodeError> {
     let vault = at(config);
+    let failed = |error| NodeError::unusable(config.file.display(), error);
+    if vault.state().map_err(failed)? == qiao_vault::VaultState::Uninitialised {
+        let reason = "there is no vault yet: make one with `qiao keys init --config FILE`";
+        return Err(NodeError::unusable(config.file.display(), reason));
+    }
     let place = config.unseal_key_file.display();
     let root = RootSecret::from_key_file(&config.unseal_key_file)
         .map_err(|error| NodeError::unusable(&place, error))?;
-    vault.unseal(&root).map_err(|error| NodeError::unusable(config.file.display(), error))?;
+    vault.unseal(&root).map_err(failed)?;
     Ok(vault)
 }
 

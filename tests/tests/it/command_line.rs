@@ -92,3 +92,51 @@ fn a_call_tells_its_id_and_a_trace_shows_the_waterfall() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("qiao interfaces"), "{}", text(&output));
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_the_output_and_nothing_else() {
+    use std::{io::Read, process::Stdio};
+    for arguments in [&["functions"][..], &["functions", "--json"], &["interfaces", "--node", "nowhere"]] {
+        let mut child = std::process::Command::new(qiao_tests::bus::binary())
+            .args(arguments)
+            .current_dir(qiao_tests::folder::project())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        assert_eq!((child.wait().expect("it ends").code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_check_for_machines_is_one_json_object() {
+    let output = qiao(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
+    assert_eq!(report["mistakes"], serde_json::json!([]));
+    assert!(report["examples"].as_array().is_some_and(|examples| !examples.is_empty()), "{report}");
+    let output = qiao(&["check", "no-such-folder"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("no-such-folder is not a folder"), "{}", text(&output));
+}
+
+#[test]
+fn what_is_sent_may_be_anything_and_the_bus_answers_it() {
+    let bus = Bus::start();
+    fs::write(bus.folder().join("odd"), b"\xff\xfe no JSON").expect("written");
+    fs::write(bus.folder().join("large"), vec![b'1'; 2 << 20]).expect("written");
+    let (code, call) = bus.json(&["call", "card.card-query", "--data", "odd"]);
+    assert_eq!((code, call["status"].as_u64()), (1, Some(400)), "{call}");
+    let (code, call) = bus.json(&["call", "card.card-query", "--data", "large"]);
+    assert_eq!((code, call["status"].as_u64()), (1, Some(413)), "{call}");
+    // Sealed, the same comes out of the envelope: it is opened and then refused.
+    let (code, call) = bus.json(&["call", "permit.registration-upload", "--data", "odd"]);
+    assert_eq!((code, call["body"]["code"].as_str()), (1, Some("QIAO-1001")), "{call}");
+    let output = bus.command(&["call", "card.card-query", "--data", "missing-file"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("missing-file"), "{}", text(&output));
+    assert_eq!(bus.command(&["trace", "no-id"]).status.code(), Some(2));
+}

@@ -1,7 +1,13 @@
 //! One test binary: scenarios over real sockets against the real binary, and the house rules.
+mod breaking;
 mod command_line;
 mod ending;
+mod hanging_up;
 mod house_rules;
+mod limits;
+mod passing_through;
 mod real_paths;
 mod records;
+mod refusals;
 mod reloads;
+mod serving;

@@ -61,10 +61,17 @@ impl Router {
 }
 
 fn pick(places: &[Arc<InterfacePlan>], method: &Method) -> Routed {
-    match places.iter().find(|place| place.methods.contains(method)) {
+    // What passes GET through passes HEAD too (RFC 9110 §9.3.2): the partner answers it.
+    let heads = |place: &Arc<InterfacePlan>| place.is_forward() && place.methods.contains(&Method::GET);
+    let takes = |place: &&Arc<InterfacePlan>| {
+        place.methods.contains(method) || *method == Method::HEAD && heads(place)
+    };
+    match places.iter().find(takes) {
         Some(place) => Routed::Found(place.clone()),
         None => {
-            Routed::WrongMethod { allowed: places.iter().flat_map(|place| place.methods.clone()).collect() }
+            let head = places.iter().any(heads).then_some(Method::HEAD);
+            let named = places.iter().flat_map(|place| place.methods.clone());
+            Routed::WrongMethod { allowed: named.chain(head).collect() }
         }
     }
 }

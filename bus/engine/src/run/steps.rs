@@ -162,8 +162,8 @@ pub(crate) fn check(schema: &Validator, document: &Value, is_request: bool) -> R
     let text = mistakes.join("; ");
     if is_request {
         let caller = format!("{}：{text}", fault_codes::INVALID_REQUEST.text);
-        return Err(Fault::new(&fault_codes::INVALID_REQUEST, "the request does not fit its schema")
-            .with_text(caller));
+        let detail = format!("the request does not fit its schema: {text}");
+        return Err(Fault::new(&fault_codes::INVALID_REQUEST, detail).with_text(caller));
     }
     Err(Fault::new(&fault_codes::FIELD_FORMAT, format!("a document does not fit its schema: {text}")))
 }

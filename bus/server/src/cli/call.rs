@@ -4,7 +4,7 @@ use std::{io::Read, path::PathBuf};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::{Failed, NodeArguments, client};
+use super::{Failed, NodeArguments, client, out::say};
 use crate::caller::{CallerRequest, Callers, Reply};
 
 /// A request from standard input or a file is at most this large.
@@ -41,7 +41,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
         let interface = callers.interface(&arguments.id)?;
         let caller = callers.caller(caller.as_deref(), &arguments.id)?;
         if arguments.dry_run {
-            return show_request(&node.gateway, &callers.request(interface, caller, body)?, arguments.json);
+            let request = callers.request(interface, caller, body)?;
+            show_request(&node.gateway, &request, arguments.json);
+            return Ok(());
         }
         let reply = callers.call(interface, caller, body).await?;
         show(&arguments, &caller.caller, &reply)?;
@@ -93,37 +95,40 @@ fn show(arguments: &Arguments, caller: &str, reply: &Reply) -> Result<(), Failed
         let body = body.unwrap_or_else(|| json!(String::from_utf8_lossy(&reply.body)));
         let row = json!({"status": reply.status.as_u16(), "caller": caller, "callId": reply.call_id(), "sealed": reply.sealed,
             "ms": reply.took.as_secs_f64() * 1000.0, "headers": headers, "body": body});
-        println!("{}", serde_json::to_string_pretty(&row)?);
+        say!("{}", serde_json::to_string_pretty(&row)?);
         return Ok(());
     }
     match body {
-        Some(body) => println!("{}", serde_json::to_string_pretty(&body)?),
-        None => println!("{}", String::from_utf8_lossy(&reply.body)),
+        Some(body) => say!("{}", serde_json::to_string_pretty(&body)?),
+        None => say!("{}", String::from_utf8_lossy(&reply.body)),
     }
     let sealed = if reply.sealed { ", answer was sealed" } else { "" };
     let id = reply.call_id().unwrap_or("-");
-    eprintln!(
+    super::complain(&format!(
         "{} as {caller}, {:.1} ms{sealed} - next: qiao trace {id}",
         reply.status,
         reply.took.as_secs_f64() * 1000.0
-    );
+    ));
     Ok(())
 }
 
-fn show_request(gateway: &str, request: &CallerRequest, json: bool) -> Result<(), Failed> {
+fn show_request(gateway: &str, request: &CallerRequest, json: bool) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers = request.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
     if json {
         let headers: serde_json::Map<_, _> = headers.map(|(name, value)| (name, json!(value))).collect();
-        println!(
+        say!(
             "{}",
-            json!({"method": "POST", "path": request.path, "headers": headers, "body": text(&request.body)})
+            json!({"method": request.method.as_str(), "path": request.path, "headers": headers, "body": text(&request.body)})
         );
-        return Ok(());
+        return;
     }
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
     let headers: Vec<_> =
         headers.map(|(name, value)| format!("-H {}", quoted(&format!("{name}: {value}")))).collect();
-    println!("curl -s {gateway}{} {} -d {}", request.path, headers.join(" "), quoted(&text(&request.body)));
-    Ok(())
+    let body = match request.body.is_empty() {
+        true => String::new(),
+        false => format!(" -d {}", quoted(&text(&request.body))),
+    };
+    say!("curl -s -X {} {gateway}{} {}{body}", request.method, request.path, headers.join(" "));
 }

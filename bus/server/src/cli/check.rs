@@ -2,9 +2,17 @@
 use std::path::{Path, PathBuf};
 
 use qiao_engine::{check, load, plan};
+use serde_json::json;
 
-use super::{Failed, client, demo, selftest};
-use crate::{config::EndpointSet, demo_keys, examples, factory::Connectors, running, serve::Running};
+use super::{Failed, client, demo, out::say, selftest};
+use crate::{
+    config::EndpointSet,
+    demo_keys,
+    examples::{self, InterfaceResult},
+    factory::Connectors,
+    running,
+    serve::Running,
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -17,28 +25,37 @@ pub struct Arguments {
     /// Check the definitions only
     #[arg(long)]
     no_examples: bool,
-    /// For machines: one JSON object with mistakes and warnings
+    /// For machines: one JSON object with mistakes, warnings and the examples' results
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
+    if !arguments.path.is_dir() {
+        return Err(Failed(format!("{} is not a folder of definitions", arguments.path.display())));
+    }
     let report = review(&arguments.path)?;
+    if !arguments.json {
+        report.warnings.iter().for_each(|warning| say!("warning: {warning}"));
+        report.mistakes.iter().for_each(|mistake| say!("{mistake}"));
+    }
+    let examples = match arguments.no_examples || !report.mistakes.is_empty() {
+        true => None,
+        false => {
+            let mocks = arguments.mocks.clone().unwrap_or_else(|| beside(&arguments.path));
+            Some(run_examples(&arguments, &mocks)?)
+        }
+    };
     if arguments.json {
-        let row = serde_json::json!({"mistakes": report.mistakes, "warnings": report.warnings});
-        println!("{}", serde_json::to_string_pretty(&row)?);
+        let row = json!({"mistakes": report.mistakes, "warnings": report.warnings, "examples": examples});
+        say!("{}", serde_json::to_string_pretty(&row)?);
     } else {
-        report.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-        report.mistakes.iter().for_each(|mistake| println!("{mistake}"));
+        examples.iter().for_each(|results| selftest::report(results));
     }
     if !report.mistakes.is_empty() {
         return Err(Failed(format!("{} mistake(s)", report.mistakes.len())));
     }
-    let mocks = arguments.mocks.clone().unwrap_or_else(|| beside(&arguments.path));
-    match arguments.no_examples {
-        true => Ok(()),
-        false => run_examples(&arguments, &mocks),
-    }
+    examples.map_or(Ok(()), |results| selftest::verdict(&results))
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -63,7 +80,7 @@ fn review(path: &Path) -> Result<check::Review<plan::Plan>, Failed> {
 }
 
 /// Starts the whole product on free ports and a folder of its own, and runs every example through it.
-fn run_examples(arguments: &Arguments, mocks: &Path) -> Result<(), Failed> {
+fn run_examples(arguments: &Arguments, mocks: &Path) -> Result<Vec<InterfaceResult>, Failed> {
     if !mocks.is_dir() {
         return Err(Failed(format!(
             "{} is not a folder: name the mock partners with --mocks, or use --no-examples",
@@ -89,7 +106,7 @@ fn run_examples(arguments: &Arguments, mocks: &Path) -> Result<(), Failed> {
         let node = running::find(&data.0).map_err(Failed)?;
         let results = examples::run(&client::callers(&node)?, None).await;
         bus.stop(std::future::pending()).await;
-        selftest::report(&results, arguments.json)
+        Ok(results)
     })
 }
 

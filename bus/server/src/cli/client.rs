@@ -32,7 +32,7 @@ pub fn callers(node: &RunFile) -> Result<Callers, Failed> {
         return Err(Failed(lines.join("\n")));
     }
     let vault = unseal::open(&node.vault)?;
-    Ok(Callers::new(loaded.definitions, vault, &node.gateway)?)
+    Ok(Callers::new(loaded.definitions, vault, node)?)
 }
 
 /// One GET on the node's admin API: status and body.

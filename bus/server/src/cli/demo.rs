@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failed, client};
+use super::{Failed, client, out::say};
 use crate::{
     config::{
         AdminConfig, Config, DefinitionsConfig, DefinitionsFrom, EndpointSet, GatewayConfig, MocksConfig,
@@ -15,7 +15,7 @@ use crate::{
     demo_keys, examples,
     live_lines::LiveLines,
     running,
-    serve::Running,
+    serve::{Running, Signals},
     unseal,
 };
 
@@ -57,11 +57,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
     quiet_logging();
     let runtime = super::runtime(None)?;
     runtime.block_on(async {
+        let signals = Signals::new()?;
         let keys = prepare(&arguments)?;
-        let running = Running::start(config(&arguments), Some(Arc::new(LiveLines))).await?;
+        let running = Running::start(config(&arguments), Some(Arc::new(LiveLines::default()))).await?;
         greet(&arguments, &running, keys);
         let trickle = (!arguments.no_trickle).then(|| tokio::spawn(trickle(arguments.data.clone())));
-        running.run().await?;
+        running.run(signals).await?;
         if let Some(trickle) = trickle {
             trickle.abort();
         }
@@ -119,35 +120,35 @@ fn greet(arguments: &Arguments, running: &Running, keys: usize) {
     let data = arguments.data.display();
     let mocks = running.mocks.as_ref().map(|mocks| mocks.addr().to_string()).unwrap_or_default();
     let node = if arguments.data == Path::new(DATA) { String::new() } else { format!(" --node {data}") };
-    println!("Qiao 桥 demo");
-    println!("  gateway        http://{}", running.gateway);
-    println!(
+    say!("Qiao 桥 demo");
+    say!("  gateway        http://{}", running.gateway);
+    say!(
         "  admin          http://{}   /healthz /readyz /metrics, /api with the token in {data}/admin-token",
         running.admin
     );
-    println!("  mock partners  http://{mocks}");
-    println!("  data           {data}   ({keys} new key(s))");
-    println!(
+    say!("  mock partners  http://{mocks}");
+    say!("  data           {data}   ({keys} new key(s))");
+    say!(
         "The vault is unsealed with a key generated in {data}/vault.key: a demo only, never do so in production."
     );
-    println!();
-    println!("Try, in another terminal:");
-    println!("  qiao call permit.registration-upload{node}");
-    println!("  qiao call ems.order-create{node}");
-    println!("  qiao call apps.one-screen{node}");
-    println!("  qiao selftest{node}");
-    println!(
+    say!("");
+    say!("Try, in another terminal:");
+    say!("  qiao call permit.registration-upload{node}");
+    say!("  qiao call ems.order-create{node}");
+    say!("  qiao call apps.one-screen{node}");
+    say!("  qiao selftest{node}");
+    say!(
         "  curl -s http://{}/card/card-query -H 'X-App-Id: hotline-desk' -H 'X-App-Key: <key>' -d '{{\"idNo\":\"310101195001011236\"}}'",
         running.gateway
     );
-    println!("Stop a mock partner and see the fallback:");
-    println!(
+    say!("Stop a mock partner and see the fallback:");
+    say!(
         "  curl -s -X POST -H \"Authorization: Bearer $(cat {data}/admin-token)\" http://{}/api/mocks/partners/hrss/stop",
         running.admin
     );
-    println!("  qiao call permit.registration-upload{node}");
-    println!();
-    println!("Calls, as they come (Ctrl-C ends the demo):");
+    say!("  qiao call permit.registration-upload{node}");
+    say!("");
+    say!("Calls, as they come (Ctrl-C ends the demo):");
 }
 
 /// One example after the other, every two seconds, so that there is something to see.

@@ -1,5 +1,5 @@
 //! `qiao functions`: the functions of mappings, conditions and templates.
-use super::{Failed, show};
+use super::{Failed, out::say, show};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -15,10 +15,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
             .iter()
             .map(|function| serde_json::json!({"name": function.name, "signature": function.signature, "about": function.doc}))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
     }
     let rows = functions.iter().map(|function| vec![function.signature.to_owned(), function.doc.to_owned()]);
-    println!("{}", show::table(&["FUNCTION", "WHAT IT DOES"], rows.collect()));
+    say!("{}", show::table(&["FUNCTION", "WHAT IT DOES"], rows.collect()));
     Ok(())
 }

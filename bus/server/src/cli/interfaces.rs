@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use qiao_engine::load;
 
-use super::{Failed, NodeArguments, client, show};
+use super::{Failed, NodeArguments, client, out::say, show};
 use crate::{
     catalogue::{self, Row},
     running,
@@ -44,7 +44,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
         }
     };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
     }
     let lines = rows.iter().map(|row| {
@@ -58,10 +58,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
             title,
         ]
     });
-    println!(
+    say!(
         "{}",
         show::table(&["INTERFACE", "STATUS", "PATTERN", "PATH", "EXAMPLES", "TITLE"], lines.collect())
     );
-    println!("{} interface(s) {from}", rows.len());
+    say!("{} interface(s) {from}", rows.len());
     Ok(())
 }

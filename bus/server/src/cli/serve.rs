@@ -2,7 +2,11 @@
 use std::path::PathBuf;
 
 use super::Failed;
-use crate::{config::Config, logging, serve::Running};
+use crate::{
+    config::Config,
+    logging,
+    serve::{Running, Signals},
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -16,9 +20,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
     let config = Config::read(&arguments.config)?;
     let runtime = super::runtime(config.workers)?;
     runtime.block_on(async {
+        let signals = Signals::new()?;
         let running = Running::start(config, None).await?;
         tracing::info!(gateway = %running.gateway, admin = %running.admin, "serving");
-        running.run().await?;
+        running.run(signals).await?;
         Ok(())
     })
 }

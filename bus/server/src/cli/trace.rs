@@ -2,13 +2,13 @@
 use qiao_core::{CallId, CallRecord, Outcome, Span, Store, fault_codes};
 use qiao_store::SqliteStore;
 
-use super::{Failed, NodeArguments, client, show};
+use super::{Failed, NodeArguments, client, out::say, show};
 use crate::running;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The id in the answer's X-Qiao-Call-Id header
-    call_id: String,
+    call_id: CallId,
     #[command(flatten)]
     node: NodeArguments,
     /// For machines: the whole record as JSON
@@ -17,12 +17,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
-    let id: CallId = arguments.call_id.parse()?;
-    let record = super::runtime(Some(1))?.block_on(find(&arguments, id))?;
+    let record = super::runtime(Some(1))?.block_on(find(&arguments, arguments.call_id))?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&record)?);
+        say!("{}", serde_json::to_string_pretty(&record)?);
     } else {
-        println!("{}", waterfall(&record));
+        say!("{}", waterfall(&record));
     }
     Ok(())
 }

@@ -1,0 +1,68 @@
+//! Which keys definitions name: of what kind, whose, and whether the vault has them. For the demo and `qiao keys`.
+use qiao_engine::definitions::{Definitions, SystemDefinition};
+use qiao_vault::{KeyKind, KeyRef, Purpose, Role, required_keys};
+use serde::Serialize;
+
+/// Where a key comes from, seen from the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// Generated here; a partner gets the public half.
+    Ours,
+    /// A partner's; the bus has the public half.
+    Theirs,
+    /// Agreed with a partner or a caller.
+    Shared,
+}
+
+/// A key that definitions name.
+#[derive(Clone, Debug)]
+pub struct NeededKey {
+    pub key: KeyRef,
+    pub kind: KeyKind,
+    pub purpose: Purpose,
+    pub whose: Whose,
+    /// The definition that names it first, for instance `system civil`.
+    pub by: String,
+}
+
+/// Every key once, in the order of the definitions.
+pub fn needed_keys(definitions: &Definitions) -> Vec<NeededKey> {
+    let mut needed: Vec<NeededKey> = Vec::new();
+    let mut add = |key: NeededKey| {
+        if !needed.iter().any(|known| known.key == key.key) {
+            needed.push(key);
+        }
+    };
+    for system in definitions.systems.values() {
+        let by = format!("system {}", system.system);
+        for required in system.envelopes.values().flat_map(required_keys) {
+            let whose = match required.role {
+                Role::Ours => Whose::Ours,
+                Role::Theirs => Whose::Theirs,
+                Role::Shared => Whose::Shared,
+            };
+            let (key, kind, purpose) = (required.key, required.kind, required.purpose);
+            add(NeededKey { key, kind, purpose, whose, by: by.clone() });
+        }
+        credential(system).and_then(|reference| secret(&reference, by)).into_iter().for_each(&mut add);
+    }
+    for caller in definitions.callers.values() {
+        let reference = caller.credential.key.as_deref();
+        let found = reference.and_then(|reference| secret(reference, format!("caller {}", caller.caller)));
+        found.into_iter().for_each(&mut add);
+    }
+    needed
+}
+
+/// References that do not parse are left out; checks report them.
+fn secret(reference: &str, by: String) -> Option<NeededKey> {
+    let key = reference.parse().ok()?;
+    Some(NeededKey { key, kind: KeyKind::Secret, purpose: Purpose::Secret, whose: Whose::Shared, by })
+}
+
+fn credential(system: &SystemDefinition) -> Option<String> {
+    let credential = system.credential.as_ref()?;
+    let basic = credential.basic.as_ref().map(|basic| basic.password.clone());
+    basic.or_else(|| credential.header.as_ref().map(|header| header.value.clone()))
+}
