@@ -132,7 +132,9 @@ fn routes_exact_paths_first_then_the_longest_prefix() {
     assert_eq!(route(Method::GET, "/a/b"), "a.get");
     assert_eq!(route(Method::PUT, "/a/b"), "[POST, GET]");
     assert_eq!(route(Method::GET, "/a/b/c"), "a.long");
-    assert_eq!(route(Method::POST, "/a/b/c"), "[GET]");
+    assert_eq!(route(Method::POST, "/a/b/c"), "[GET, HEAD]");
+    assert_eq!(route(Method::HEAD, "/a/b/c"), "a.long", "what passes GET through passes HEAD too");
+    assert_eq!(route(Method::HEAD, "/a/b"), "[POST, GET]", "a flow does not answer HEAD");
     assert_eq!(route(Method::POST, "/a/x/y"), "a.short");
     assert_eq!(route(Method::GET, "/a"), "a.short");
     assert_eq!(route(Method::GET, "/ab"), "nothing");
