@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help demo test bench lint schema setup clean-demo
+.PHONY: help demo test bench lint schema setup
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,9 @@ demo: setup ## Runs the whole product: bus, mock partners, a trickle of calls. C
 	@cargo build --release --locked -p qiao
 	@exec target/release/qiao demo
 
-test: setup lint ## Formatting, lints and every test
+test: setup lint ## Formatting, lints, the system call gate and every test
+	@cargo build --workspace --locked
+	@bash scripts/gate.sh
 	@cargo nextest run --workspace --locked
 
 lint: ## Formatting and clippy, warnings refused

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Qiao's commands need on a Debian machine: a C compiler, make, perl, Node >= 20, cargo-nextest. Does nothing when all is there.
+# Installs what Qiao's commands need on a Debian machine: a C compiler, make, perl, the load generator and tracer of the
+# system call gate, cargo-nextest. Does nothing when all is there.
 set -euo pipefail
 
 as_root() {
@@ -17,6 +18,9 @@ want cc build-essential
 want make make
 want perl perl
 want curl curl
+want taskset util-linux
+want wrk wrk
+want strace strace
 want openssl openssl # the vault's tests check themselves against it
 
 if [ ${#missing[@]} -gt 0 ]; then

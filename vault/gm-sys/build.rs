@@ -21,8 +21,13 @@ fn build() -> PathBuf {
                   *) exec perl \"$@\" ;;\nesac\n";
     fs::write(&perl, script).expect("OUT_DIR is writable");
     fs::set_permissions(&perl, fs::Permissions::from_mode(0o755)).expect("OUT_DIR is writable");
-    #[allow(clippy::disallowed_methods, reason = "the crate that builds Tongsuo can be told in no other way")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the crate that builds Tongsuo can be told in no other way"
+    )]
     // SAFETY: a build script has one thread here.
-    unsafe { env::set_var("OPENSSL_SRC_PERL", &perl) };
+    unsafe {
+        env::set_var("OPENSSL_SRC_PERL", &perl)
+    };
     tongsuo_src::Build::new().build().lib_dir().to_path_buf()
 }

@@ -13,7 +13,7 @@ pub use clock::{Clock, SystemClock};
 pub use connector::{Answer, AnswerBody, Connector, EndpointHealth, Outbound, OutboundBody};
 pub use fault::{Blame, Fault, FaultCode, Repeat};
 pub use ids::CallId;
-pub use recorder::{Recorded, Recorder, RecordPolicy};
+pub use recorder::{RecordPolicy, Recorded, Recorder};
 pub use store::{CallFilter, CallSummary, Store, StoreError};
 
 /// A boxed future, used only where a trait object needs one.

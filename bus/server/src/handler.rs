@@ -71,7 +71,8 @@ impl Handler for BusHandler {
             Ok(admitted) if admitted.interface.is_forward() => {
                 self.forward(&active, call, admitted, parts, body).await
             }
-            Ok(admitted) => self.run(&active, call, admitted, &parts.headers, body).await,
+            // Boxed, because a flow's state is large and a forwarded call should not carry the room for it.
+            Ok(admitted) => Box::pin(self.run(&active, call, admitted, &parts.headers, body)).await,
         }
     }
 

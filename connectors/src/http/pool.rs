@@ -99,7 +99,7 @@ impl Pool {
                 return Ok((Wire::Http2(open.clone()), true));
             }
             return Ok((
-                match target.open().await? {
+                match Box::pin(target.open()).await? {
                     Opened::Http2(opened) => Wire::Http2(sender.insert(opened).clone()),
                     Opened::Http1(connection) => {
                         shared.declined.store(true, Relaxed);
@@ -113,7 +113,8 @@ impl Pool {
             return Ok((Wire::Http1(connection), true));
         }
         self.make_room();
-        match target.open().await? {
+        // Boxed, because a handshake's state is large and nearly every call finds an open connection.
+        match Box::pin(target.open()).await? {
             Opened::Http1(connection) => Ok((Wire::Http1(connection), false)),
             // The partner changed its mind: shared from the next call on.
             Opened::Http2(sender) => {

@@ -120,10 +120,7 @@ fn writes_header_blocks_and_declared_prefixes() {
 
 #[test]
 fn refuses_settings_its_format_does_not_have() {
-    assert_eq!(
-        mistakes(json!({"codec": "raw", "arrays": ["a.b"], "charset": "gbk"})),
-        ["charset", "arrays"]
-    );
+    assert_eq!(mistakes(json!({"codec": "raw", "arrays": ["a.b"], "charset": "gbk"})), ["charset", "arrays"]);
     assert_eq!(mistakes(json!({"codec": "xml", "version": "1.2", "action": "x"})), ["version", "action"]);
     assert_eq!(mistakes(json!({"codec": "xml", "prefix": "m", "qualified": true})), ["prefix"]);
     assert_eq!(mistakes(json!({"codec": "xml", "namespace": "urn:x", "qualified": true})), ["qualified"]);

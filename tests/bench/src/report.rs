@@ -9,6 +9,9 @@ use crate::Result;
 pub const MOST_CALLS: f64 = 5.0;
 const MOST_IDLE_MB: f64 = 40.0;
 
+/// The heading of the part that people write.
+const READING: &str = "## Reading the figures";
+
 /// Medians of one proxy over all rounds.
 pub struct Row {
     pub name: &'static str,
@@ -34,7 +37,9 @@ pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, ro
     let targets = targets(rows, idle, calls);
     let table = markdown(rows, &targets, seconds, rounds);
     print!("{table}");
-    fs::write(format!("{output}.md"), &table)?;
+    let file = format!("{output}.md");
+    let reading = kept(&file);
+    fs::write(file, table + &reading)?;
     let machine = json!({
         "secondsPerWindow": seconds,
         "rounds": rounds,
@@ -45,6 +50,12 @@ pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, ro
     });
     fs::write(format!("{output}.json"), serde_json::to_string_pretty(&machine)? + "\n")?;
     Ok(())
+}
+
+/// What people wrote below the figures stays.
+fn kept(file: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.find(READING).map(|at| format!("\n{}", &text[at..])).unwrap_or_default()
 }
 
 fn targets(rows: &[Row], idle: u64, calls: f64) -> Vec<Target> {

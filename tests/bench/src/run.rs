@@ -80,8 +80,9 @@ fn contenders(stage: &Stage) -> Result<Vec<Contender>> {
         contender("qiao transform", transforming, transform),
         contender("hyper + SQLite row", peer, peer_load),
     ];
-    if let Some(load) = lua {
-        let (process, ..) = stage.nginx()?;
+    if lua.is_some()
+        && let (process, _, Some(load)) = stage.nginx()?
+    {
         all.push(contender("nginx with Lua", process, load));
     }
     Ok(all)

@@ -50,9 +50,10 @@ pub(crate) async fn answer<H: Handler>(
         }
         Verdict::Handle => {
             let request = prepare(request, &context.limits);
+            // Boxed, because hyper keeps the place of a call's state for as long as the connection lives, idle or not.
+            let handling = Box::pin(context.handler.handle(request, peer.clone()));
             // A defect in one call must not take its connection's other calls with it.
-            let handled =
-                AssertUnwindSafe(context.handler.handle(request, peer.clone())).catch_unwind().await;
+            let handled = AssertUnwindSafe(handling).catch_unwind().await;
             (handled.unwrap_or_else(|_panic| after_panic(&context.stats)), false)
         }
     };
