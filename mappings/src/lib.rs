@@ -13,6 +13,7 @@ mod selector;
 pub mod strict;
 mod table;
 pub mod template;
+pub mod units;
 
 pub use codec::{Charset, Codec, CodecKind, CodecSpec, Decoded, SoapFault, SoapVersion};
 pub use document::{Layer, Scope, ScopeFunctions};

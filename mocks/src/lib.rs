@@ -21,7 +21,6 @@ mod server;
 pub mod spec;
 mod state;
 mod table;
-mod units;
 
 pub use admin::admin_router;
 pub use functions::FUNCTIONS;

@@ -16,7 +16,7 @@ use qiao_vault::EnvelopeSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Bytes, Duration};
+use qiao_mappings::units::{Bytes, Duration};
 
 /// A mock partner (模拟伙伴): a stand-in for a partner's system.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

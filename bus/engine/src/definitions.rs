@@ -13,15 +13,14 @@ pub mod interface;
 pub mod partner;
 pub mod system;
 pub mod table;
-pub mod units;
 
 pub use caller::CallerDefinition;
 pub use flow::Step;
 pub use grant::GrantDefinition;
 pub use interface::InterfaceDefinition;
+pub use qiao_mappings::units::{self, Bytes, Duration};
 pub use system::{OperationDefinition, SystemDefinition};
 pub use table::TableDefinition;
-pub use units::{Bytes, Duration};
 
 /// A whole set of definitions by id, as one folder or one release holds it.
 #[derive(Clone, Debug, Default)]

@@ -35,10 +35,7 @@ mod tests {
             let file = folder.join(format!("{name}.schema.json"));
             let committed = std::fs::read_to_string(&file).unwrap_or_default();
             let current = committed == text(&schema);
-            assert!(
-                current,
-                "{name}.schema.json is not current; run `cargo run -p qiao-engine --example write_schema`"
-            );
+            assert!(current, "{name}.schema.json is not current; run `make schema`");
         }
     }
 

@@ -277,8 +277,11 @@ fn start_mocks(
     vault: &qiao_vault::Vault,
 ) -> Result<Option<qiao_mocks::MockServer>, NodeError> {
     let Some(mocks) = &config.mocks else { return Ok(None) };
-    let settings =
-        qiao_mocks::MockConfig { address: mocks.listen, ..qiao_mocks::MockConfig::new(mocks.folder.clone()) };
+    let settings = qiao_mocks::MockConfig {
+        address: mocks.listen,
+        watch: config.definitions.watch,
+        ..qiao_mocks::MockConfig::new(mocks.folder.clone())
+    };
     let started = qiao_mocks::MockServer::start(settings, vault.clone());
     started.map(Some).map_err(|error| NodeError::unusable("mock partners", error))
 }

@@ -28,7 +28,7 @@ pub struct Given {
     #[serde(default)]
     fault: Option<FaultSpec>,
     #[serde(default)]
-    ttl: Option<crate::units::Duration>,
+    ttl: Option<qiao_mappings::units::Duration>,
 }
 
 pub async fn list(State(shared): Api, Path(id): Path<String>) -> Result<Json<Value>, Refused> {

@@ -2,7 +2,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Duration;
+use qiao_mappings::units::Duration;
 
 /// Wait before the answer: `fixed`, or spread evenly between `from` and `to`. At most 10m.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -50,6 +50,6 @@ fn the_committed_schemas_are_current() {
         assert_eq!(schema["additionalProperties"], false, "{name}");
         let committed = here(&format!("../docs/schema/{name}.schema.json"));
         let current = committed == format!("{schema:#}\n");
-        assert!(current, "{name} is not current; run `cargo run -p qiao-mocks --example write_mock_schema`");
+        assert!(current, "{name} is not current; run `make schema`");
     }
 }

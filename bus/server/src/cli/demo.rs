@@ -117,6 +117,8 @@ pub fn config(arguments: &Arguments) -> Config {
 }
 
 fn greet(arguments: &Arguments, running: &Running, keys: usize) {
+    // As this command was typed, so that the lines below can be pasted.
+    let qiao = std::env::args().next().unwrap_or_else(|| "qiao".to_owned());
     let data = arguments.data.display();
     let mocks = running.mocks.as_ref().map(|mocks| mocks.addr().to_string()).unwrap_or_default();
     let node = if arguments.data == Path::new(DATA) { String::new() } else { format!(" --node {data}") };
@@ -133,20 +135,17 @@ fn greet(arguments: &Arguments, running: &Running, keys: usize) {
     );
     say!("");
     say!("Try, in another terminal:");
-    say!("  qiao call permit.registration-upload{node}");
-    say!("  qiao call ems.order-create{node}");
-    say!("  qiao call apps.one-screen{node}");
-    say!("  qiao selftest{node}");
-    say!(
-        "  curl -s http://{}/card/card-query -H 'X-App-Id: hotline-desk' -H 'X-App-Key: <key>' -d '{{\"idNo\":\"310101195001011236\"}}'",
-        running.gateway
-    );
+    say!("  {qiao} call permit.registration-upload{node}");
+    say!("  {qiao} call ems.order-create{node}");
+    say!("  {qiao} call apps.one-screen{node}");
+    say!("  {qiao} selftest{node}");
+    say!("  {qiao} call card.card-query --dry-run{node}   # the same as a curl command, with its key");
     say!("Stop a mock partner and see the fallback:");
     say!(
         "  curl -s -X POST -H \"Authorization: Bearer $(cat {data}/admin-token)\" http://{}/api/mocks/partners/hrss/stop",
         running.admin
     );
-    say!("  qiao call permit.registration-upload{node}");
+    say!("  {qiao} call permit.registration-upload{node}");
     say!("");
     say!("Calls, as they come (Ctrl-C ends the demo):");
 }
