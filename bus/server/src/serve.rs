@@ -43,6 +43,8 @@ impl Signals {
 /// A node whose listeners are open.
 pub struct Running {
     pub node: Arc<Node>,
+    /// Begun before the definitions were first read, so that no change falls between.
+    watch: Option<Watch>,
     pub gateway: SocketAddr,
     pub admin: SocketAddr,
     pub mocks: Option<qiao_mocks::MockServer>,
@@ -65,17 +67,19 @@ impl Running {
         {
             config.definitions.mock_base = Some(format!("http://{}", mocks.addr()));
         }
+        let watch = watch(&config)?;
         let node = Arc::new(Node::open(config, vault)?);
         let compiling = Arc::clone(&node);
         let compiled = tokio::task::spawn_blocking(move || compiling.reload()).await;
         compiled
             .map_err(|error| NodeError::unusable("the definitions", error))?
             .map_err(NodeError::Definitions)?;
-        Self::listen(node, mocks, observer).await
+        Self::listen(node, watch, mocks, observer).await
     }
 
     async fn listen(
         node: Arc<Node>,
+        watch: Option<Watch>,
         mocks: Option<qiao_mocks::MockServer>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, NodeError> {
@@ -111,6 +115,7 @@ impl Running {
         });
         let running = Self {
             node,
+            watch,
             gateway: gateway_address,
             admin: admin_address,
             mocks,
@@ -163,16 +168,9 @@ impl Running {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
-    pub async fn run(self, signals: Signals) -> Result<(), NodeError> {
+    pub async fn run(mut self, signals: Signals) -> Result<(), NodeError> {
         let Signals { mut terminate, mut interrupt, mut hangup } = signals;
-        let definitions = &self.node.config.definitions;
-        let mut watch = match definitions.watch {
-            true => Some(
-                Watch::new(&definitions.folder)
-                    .map_err(|error| NodeError::unusable(definitions.folder.display(), error))?,
-            ),
-            false => None,
-        };
+        let mut watch = self.watch.take();
         loop {
             let changed = async {
                 match &mut watch {
@@ -270,6 +268,13 @@ fn limits(settings: &GatewayConfig) -> GatewayLimits {
         limits.keep_alive_idle = time.0;
     }
     limits
+}
+
+/// Watches the definitions, where the settings ask for it.
+fn watch(config: &Config) -> Result<Option<Watch>, NodeError> {
+    let folder = &config.definitions.folder;
+    let watched = config.definitions.watch.then(|| Watch::new(folder)).transpose();
+    watched.map_err(|error| NodeError::unusable(folder.display(), error))
 }
 
 fn start_mocks(
