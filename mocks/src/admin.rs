@@ -1,4 +1,5 @@
 //! The admin API of the mock partners, under `/api/mocks`: JSON, for the console, the command line and tests.
+mod clock;
 mod dials;
 mod journal;
 mod state;
@@ -41,6 +42,11 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/dials/{partner}", get(dials::list))
         .route("/api/mocks/dials/{partner}/{dial}", put(dials::put))
         .route("/api/mocks/dials/{partner}/{dial}", delete(dials::remove))
+        .route("/api/mocks/clock", get(clock::look).put(clock::change))
+        .route("/api/mocks/clock/advance", post(clock::advance))
+        .route("/api/mocks/timers", get(clock::timers))
+        .route("/api/mocks/timers/{id}", delete(clock::cancel))
+        .route("/api/mocks/timers/{id}/fire", post(clock::fire))
         .route("/api/mocks/reset", post(reset))
         .route("/api/mocks/reload", post(reload))
         .route("/api/mocks/try", post(trying::dry_run))
@@ -79,8 +85,12 @@ async fn partners(State(shared): Api) -> Json<Value> {
             .listeners
             .iter()
             .map(|listener| {
-                let proto = if listener.soap { "soap" } else { "http" };
-                json!({"id": &*listener.id, "proto": proto, "path": &*listener.path})
+                let name = listener.proto.name();
+                if listener.proto.is_http() {
+                    return json!({"id": &*listener.id, "proto": name, "path": &*listener.path});
+                }
+                let addr = shared.sockets.addr(&partner.id, &listener.id);
+                json!({"id": &*listener.id, "proto": name, "address": addr})
             })
             .collect();
         json!({
@@ -140,14 +150,20 @@ async fn reset(State(shared): Api, body: Option<Json<Reset>>) -> Result<Json<Val
     };
     for partner in &all {
         match &wanted.session {
-            Some(session) => partner.runtime.state.clear(&crate::state::full_key(session, "")),
+            Some(session) => {
+                partner.runtime.state.clear(&crate::state::full_key(session, ""));
+                shared.timers.clear(&partner.id, Some(session));
+            }
             None => {
                 partner.runtime.reset();
+                shared.timers.clear(&partner.id, None);
                 partner.reset_faults();
             }
         }
     }
     if wanted.partner.is_none() && wanted.session.is_none() {
+        shared.clock.reset();
+        shared.timers.clock_changed();
         shared.journal.clear();
     }
     Ok(Json(json!({"reset": all.iter().map(|partner| &*partner.id).collect::<Vec<_>>()})))

@@ -49,6 +49,8 @@ pub struct AnswerScope<'a> {
     /// The object `params`.
     pub params: Value,
     pub draws: Arc<Draws>,
+    /// Unix time in milliseconds by the mock partners' clock.
+    pub now_ms: i64,
 }
 
 impl Scope for AnswerScope<'_> {
@@ -62,6 +64,10 @@ impl Scope for AnswerScope<'_> {
 
     fn functions(&self) -> Option<Arc<dyn ScopeFunctions>> {
         Some(Arc::clone(&self.draws) as Arc<dyn ScopeFunctions>)
+    }
+
+    fn now_millis(&self) -> i64 {
+        self.now_ms
     }
 }
 

@@ -1,5 +1,9 @@
 //! All mock partners at one moment: found by the path of a request, replaced as a whole on reload.
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::Path,
+    sync::Arc,
+};
 
 use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
@@ -7,6 +11,7 @@ use qiao_vault::Vault;
 use crate::{
     compile, files,
     partner::{Listener, Partner},
+    server::protocols,
 };
 
 /// The partners and where they listen.
@@ -17,6 +22,7 @@ pub struct Catalogue {
     /// In the order of ids.
     pub partners: Vec<Arc<Partner>>,
     routes: HashMap<Arc<str>, (usize, usize)>,
+    ports: HashMap<u16, usize>,
 }
 
 impl Catalogue {
@@ -28,30 +34,46 @@ impl Catalogue {
         let mut mistakes = Vec::new();
         let mut catalogue = Self { version: before.version + 1, ..Self::default() };
         for files in files::read(folder)? {
-            let paths: Vec<Mistake> = (0..files.spec.listen.len())
-                .map(|n| files.source.mistake(&format!("listen[{n}].path"), "another listener has this path"))
+            let places: Vec<Mistake> = (0..files.spec.listen.len())
+                .map(|n| files.source.mistake(&format!("listen[{n}]"), "another listener has this place"))
                 .collect();
             let old = before.partner(&files.spec.partner).map(|partner| &**partner);
             match compile::partner(files, vault, old) {
-                Ok(partner) => mistakes.extend(catalogue.add(partner, paths)),
+                Ok(partner) => mistakes.extend(catalogue.add(partner, places)),
                 Err(found) => mistakes.extend(found),
             }
         }
         if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
     }
 
-    fn add(&mut self, partner: Partner, paths: Vec<Mistake>) -> Vec<Mistake> {
+    fn add(&mut self, partner: Partner, places: Vec<Mistake>) -> Vec<Mistake> {
         let number = self.partners.len();
         let mut taken = Vec::new();
-        for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(paths) {
-            match self.routes.get(&listener.path) {
-                Some((other, _)) => {
-                    let other = self.partners.get(*other).map_or(&*partner.id, |other| &*other.id);
-                    taken.push(mistake.with_remedy(format!("it is taken by `{other}`")));
+        for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(places) {
+            let other = match protocols::find(listener.proto) {
+                None => match self.routes.get(&listener.path) {
+                    None => {
+                        self.routes.insert(Arc::clone(&listener.path), (number, at));
+                        None
+                    }
+                    other => other.map(|(other, _)| *other),
+                },
+                Some(protocol) => {
+                    let port = listener.port.unwrap_or(protocol.port);
+                    match self.ports.entry(port) {
+                        Entry::Occupied(taken) => Some(*taken.get()),
+                        Entry::Vacant(free) => {
+                            free.insert(number);
+                            None
+                        }
+                    }
                 }
-                None => {
-                    self.routes.insert(Arc::clone(&listener.path), (number, at));
-                }
+            };
+            if let Some(other) = other {
+                let other = self.partners.get(other).map_or(&*partner.id, |other| &*other.id);
+                taken.push(mistake.with_remedy(format!(
+                    "give it a path or port of its own: this one is taken by `{other}`"
+                )));
             }
         }
         self.partners.push(Arc::new(partner));

@@ -16,6 +16,7 @@ use crate::{
     files::PartnerFiles,
     matching::{Index, Sources},
     partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
+    server::protocols,
     spec::{ListenSpec, PartnerSpec, Proto},
     state::StateTable,
 };
@@ -147,6 +148,7 @@ fn listener(
     report: &mut Report,
 ) -> Option<Listener> {
     let paths = forms::paths(listen, sealers, place, report);
+    check_address(listen, place, report);
     let soap = listen.proto == Proto::Soap;
     let (select_place, select) = match (&listen.select, &spec.select) {
         (Some(own), _) => (place.at("select"), Some(own.as_str())),
@@ -163,7 +165,9 @@ fn listener(
     let (request, answer) = paths?;
     Some(Listener {
         id: listen.id.as_str().into(),
-        path: listen.path.as_str().into(),
+        proto: listen.proto,
+        path: listen.path.as_deref().unwrap_or_default().into(),
+        port: listen.port,
         soap,
         select: match select {
             Some(compiled) => Some(compiled?),
@@ -174,6 +178,26 @@ fn listener(
         body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
         index: Index::build(std::iter::empty()),
     })
+}
+
+/// HTTP and SOAP have a path, the others a port.
+fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
+    let name = listen.proto.name();
+    if listen.proto.is_http() {
+        if listen.path.is_none() {
+            report.add(place, format!("`{name}` needs `path`, its place on the mock port"));
+        }
+        if listen.port.is_some() {
+            report.add(&place.at("port"), format!("`{name}` is served on the mock port, by `path`"));
+        }
+        return;
+    }
+    if listen.path.is_some() {
+        report.add(&place.at("path"), format!("`{name}` has a `port` of its own, no path"));
+    }
+    if protocols::find(listen.proto).is_none() {
+        report.add(&place.at("proto"), format!("mock partners do not speak `{name}`"));
+    }
 }
 
 fn dials(

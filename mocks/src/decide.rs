@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     answer::{Answer, AnswerScope, Rendered, Twist},
+    clock::Clock,
     entropy::Entropy,
     facts::{Facts, Incoming},
     faults::{self, Aim, Applied},
@@ -34,7 +35,7 @@ pub struct Decision {
 }
 
 /// Decides a request. `dry`: nothing is counted, stored or moved.
-pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, dry: bool) -> Decision {
+pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clock, dry: bool) -> Decision {
     let listener = &partner.listeners[number];
     let facts = Facts::new(incoming, partner, listener);
     let mut memo = Memo::new(&facts, &partner.sources);
@@ -86,7 +87,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, dry: bool) 
         tables: Arc::clone(&partner.tables),
     });
     let params = found.stub.map_or(Value::Null, |stub| params(stub, &facts));
-    let mut scope = AnswerScope { facts: &facts, inst: Value::Null, params, draws };
+    let mut scope = AnswerScope { facts: &facts, inst: Value::Null, params, draws, now_ms: clock.now_ms() };
 
     if let (Some(state), Some(instance)) =
         (found.stub.and_then(|stub| stub.state.as_ref()), instance.as_deref_mut())

@@ -5,9 +5,11 @@
 mod admin;
 mod answer;
 mod catalogue;
+mod clock;
 mod compile;
 mod decide;
 mod entropy;
+mod exchange;
 mod facts;
 mod faults;
 mod files;
@@ -21,10 +23,11 @@ mod server;
 pub mod spec;
 mod state;
 mod table;
+mod timers;
 
 pub use admin::admin_router;
 pub use functions::FUNCTIONS;
-pub use server::{MockConfig, MockServer, Reloaded, StartError, check};
+pub use server::{MockConfig, MockServer, Ports, Reloaded, StartError, check};
 
 /// The JSON Schemas of the files: `partner.yaml` and those below `stubs/`.
 pub fn schemas() -> [(&'static str, serde_json::Value); 2] {

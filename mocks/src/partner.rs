@@ -17,6 +17,7 @@ use crate::{
     faults::{Fault, LiveDial, Wait},
     forms::{AnswerPath, RequestPath},
     matching::{Conditions, Index, Sources},
+    spec::Proto,
     state::StateTable,
     table::DataTable,
 };
@@ -49,7 +50,11 @@ pub struct Partner {
 /// One place where a partner listens.
 pub struct Listener {
     pub id: Arc<str>,
+    pub proto: Proto,
+    /// Of HTTP and SOAP only; empty otherwise.
     pub path: Arc<str>,
+    /// Of the others only, where they name it.
+    pub port: Option<u16>,
     pub soap: bool,
     pub select: Option<Selector>,
     pub request: RequestPath,

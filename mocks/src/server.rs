@@ -1,8 +1,11 @@
-//! The mock server: one HTTP/1.1 listener for all partners, on threads of its own, so that a mock fault cannot starve the bus.
+//! The mock server: one HTTP/1.1 listener for all partners and sockets for other protocols, on threads of its own, so that a
+//! mock fault cannot starve the bus.
 mod body;
 mod connection;
-mod diagnosis;
+pub(crate) mod diagnosis;
+pub(crate) mod protocols;
 mod serve;
+mod sockets;
 mod watch;
 
 use std::{
@@ -21,10 +24,13 @@ use tokio::{runtime::Runtime, sync::watch::Sender};
 
 use crate::{
     catalogue::Catalogue,
+    clock::Clock,
     journal::{self, Journal},
     partner::Partner,
+    timers::Timers,
 };
 use diagnosis::Diagnosis;
+use sockets::Sockets;
 
 /// How the mock server runs.
 #[derive(Clone, Debug)]
@@ -33,16 +39,28 @@ pub struct MockConfig {
     pub folder: PathBuf,
     /// Where it listens; port 0 takes a free one.
     pub address: SocketAddr,
+    /// Where the protocols beside HTTP listen, on the host of `address`.
+    pub ports: Ports,
     /// Threads of its own, 1 to 64.
     pub threads: usize,
     /// Bound of the journal in bytes, at most 64 MiB.
     pub journal_bytes: usize,
-    /// Connections at once; more wait to be accepted.
+    /// Connections at once, of HTTP and of each other listener; more wait to be accepted.
     pub connections: usize,
     /// Where the admin API is served, when it is not mounted elsewhere.
     pub admin: Option<SocketAddr>,
     /// Whether a change of the folder reloads the partners.
     pub watch: bool,
+}
+
+/// Which ports the listeners beside HTTP take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// Those that the partners name, else their protocols' own.
+    #[default]
+    Declared,
+    /// Free ones, whatever the partners name; [`MockServer::listener_addr`] tells which.
+    Free,
 }
 
 impl MockConfig {
@@ -51,6 +69,7 @@ impl MockConfig {
         Self {
             folder: folder.into(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ports: Ports::Declared,
             threads: 2,
             journal_bytes: journal::DEFAULT_BYTES,
             connections: 4096,
@@ -110,6 +129,9 @@ pub(crate) struct Shared {
     pub catalogue: ArcSwap<Catalogue>,
     pub journal: Arc<Journal>,
     pub diagnosis: Diagnosis,
+    pub clock: Arc<Clock>,
+    pub timers: Arc<Timers>,
+    pub sockets: Sockets,
     folder: PathBuf,
     vault: Vault,
     reloading: Mutex<()>,
@@ -159,10 +181,17 @@ impl MockServer {
             .build()
             .map_err(StartError::Threads)?;
         let journal = Arc::new(Journal::new(config.journal_bytes));
+        let connections = config.connections.max(1);
+        let sockets = Sockets::new(config.address, config.ports, connections, runtime.handle().clone());
+        let bound = sockets.prepare(&catalogue).map_err(StartError::Partners)?;
+        let clock = Arc::<Clock>::default();
         let shared = Arc::new(Shared {
-            catalogue: ArcSwap::from_pointee(catalogue),
+            catalogue: ArcSwap::default(),
             diagnosis: Diagnosis::start(Arc::clone(&journal)).map_err(StartError::Threads)?,
             journal,
+            timers: Arc::new(Timers::new(Arc::clone(&clock))),
+            clock,
+            sockets,
             folder: config.folder,
             vault,
             reloading: Mutex::new(()),
@@ -175,7 +204,10 @@ impl MockServer {
             None
         };
         let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
-        runtime.spawn(connection::accept(listener, Arc::clone(&shared), config.connections.max(1)));
+        shared.sockets.adopt(&catalogue, bound, &shared);
+        shared.catalogue.store(Arc::new(catalogue));
+        runtime.spawn(Arc::clone(&shared.timers).keep());
+        runtime.spawn(connection::accept(listener, Arc::clone(&shared), connections));
         let running = Running {
             shared,
             addr,
@@ -212,6 +244,11 @@ impl MockServer {
     /// Where partners are served.
     pub fn addr(&self) -> SocketAddr {
         self.running.addr
+    }
+
+    /// Where a listener beside HTTP is reached; none where there is no such listener.
+    pub fn listener_addr(&self, partner: &str, listener: &str) -> Option<SocketAddr> {
+        self.running.shared.sockets.addr(partner, listener)
     }
 
     /// Where the admin API is served, when it is.
@@ -255,6 +292,7 @@ impl MockServer {
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         let shared = &self.running.shared;
         shared.open.send_replace(false);
+        shared.sockets.close();
         let drained = tokio::time::timeout(deadline, shared.alive.closed()).await;
         let forced = if drained.is_ok() { 0 } else { shared.alive.receiver_count() };
         if let Some(runtime) = self.running.runtime.lock().take() {
@@ -291,16 +329,18 @@ impl Shared {
         found.is_some()
     }
 
-    pub fn reload(&self) -> Result<Reloaded, Vec<Mistake>> {
+    pub fn reload(self: &Arc<Self>) -> Result<Reloaded, Vec<Mistake>> {
         let _one_at_a_time = self.reloading.lock();
         let before = self.catalogue.load_full();
         let catalogue = Catalogue::load(&self.folder, &self.vault, &before)?;
+        let bound = self.sockets.prepare(&catalogue)?;
         // Only now that nothing can fail any more.
         for partner in &catalogue.partners {
             let (max, ttl) = partner.bounds;
             partner.runtime.state.resize(max, ttl);
         }
         let done = summary(&catalogue);
+        self.sockets.adopt(&catalogue, bound, self);
         self.catalogue.store(Arc::new(catalogue));
         Ok(done)
     }

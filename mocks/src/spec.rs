@@ -75,9 +75,14 @@ pub struct ListenSpec {
     #[schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,39}$"))]
     pub id: String,
     pub proto: Proto,
-    /// Path on the mock port, such as `/permit`; unique over all partners, the longest that fits a request is taken.
+    /// `http` and `soap`: path on the mock port, such as `/permit`; unique over all partners, the longest that fits a request is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]{1,64}){1,8}$"))]
-    pub path: String,
+    pub path: Option<String>,
+    /// The other protocols: port of its own; the protocol's default port when left out. Unique over all partners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
@@ -95,8 +100,40 @@ pub struct ListenSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proto {
+    /// On the common mock port.
     Http,
+    /// SOAP on the common mock port.
     Soap,
+    /// Framed messages.
+    Tcp,
+    /// Files over SSH.
+    Sftp,
+    /// China Mobile's SMS gateway, CMPP 2.0 and 3.0.
+    Cmpp,
+    /// China Telecom's SMS gateway, SMGP 3.0.
+    Smgp,
+    /// China Unicom's SMS gateway, SGIP 1.2.
+    Sgip,
+}
+
+impl Proto {
+    /// Whether it is served on the common mock port, by path.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Soap)
+    }
+
+    /// The name in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Soap => "soap",
+            Self::Tcp => "tcp",
+            Self::Sftp => "sftp",
+            Self::Cmpp => "cmpp",
+            Self::Smgp => "smgp",
+            Self::Sgip => "sgip",
+        }
+    }
 }
 
 /// The business key: state, counts and random values belong to it.

@@ -75,7 +75,7 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
         body: body.into(),
         session: trial.session.unwrap_or_default().into(),
     };
-    let decision = decide(&partner, number, &incoming, true);
+    let decision = decide(&partner, number, &incoming, &shared.clock, true);
     let fault = decision
         .applied
         .fault

@@ -57,8 +57,8 @@ pub fn paths(
     report: &mut Report,
 ) -> Option<(RequestPath, AnswerPath)> {
     let default = match spec.proto {
-        Proto::Http => CodecSpec::default(),
         Proto::Soap => CodecSpec { codec: CodecKind::Soap, ..CodecSpec::default() },
+        _ => CodecSpec::default(),
     };
     let bare = RequestForm { wire: default, open: None, frame: None };
     let request = spec.request.as_ref().unwrap_or(&bare);

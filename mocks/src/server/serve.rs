@@ -1,8 +1,8 @@
-//! One request served: routed, read, decided, journaled, delayed, answered or deliberately not.
+//! One HTTP request served: routed, read, decided, delayed, answered or deliberately not.
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -14,14 +14,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming as BodyIn;
 use serde_json::json;
 
-use super::{Shared, body::AnswerBody, diagnosis::Miss};
+use super::{Shared, body::AnswerBody};
 use crate::{
     answer::Rendered,
     catalogue::Routed,
-    decide::{Decision, decide},
+    exchange::{Exchange, exchange},
     facts::Incoming,
     faults::Fault,
-    journal::{Body, Entry},
     partner::Partner,
     spec::FaultKind,
 };
@@ -76,67 +75,21 @@ pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>) -> Served {
         headers: head.headers,
         body,
     };
-    let decision = decide(&partner, number, &incoming, false);
-    answer(decision, partner, number, incoming, shared, started).await
+    answer(partner, number, incoming, shared, started).await
 }
 
 async fn answer(
-    mut decision: Decision,
     partner: Arc<Partner>,
     number: usize,
     incoming: Incoming,
     shared: &Arc<Shared>,
     started: Instant,
 ) -> Served {
-    let missed = decision.stub.is_none();
-    let fault = decision.applied.fault.take();
-    let mut response = basis(&mut decision, &partner);
-    if let Some(fault) = &fault {
-        twist(fault, &mut response);
-    }
-    let counter = if missed { &partner.runtime.missed } else { &partner.runtime.matched };
-    counter.fetch_add(1, Ordering::Relaxed);
-    let delay = decision.applied.delay;
-    let entry = entry(decision, fault.as_deref(), &partner, number, &incoming, &response, started);
-    let entry = shared.journal.push(entry);
-    if missed {
-        response.headers.insert("x-mock-miss", HeaderValue::from(entry.id));
-        shared.diagnosis.explain(Miss { partner, number, incoming, entry });
-    }
+    let Exchange { answer, fault, delay, .. } = exchange(shared, partner, number, incoming, started, twist);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    send(response, fault.as_deref()).await
-}
-
-/// The answer before its fault: the stub's, the fallback's, a miss, or why there is none.
-fn basis(decision: &mut Decision, partner: &Partner) -> Rendered {
-    let mut rendered = match (decision.answer.take(), &decision.problem, &decision.stub) {
-        (Some(rendered), ..) => rendered,
-        (None, Some(problem), Some(_)) => short(500, &format!("the mock could not answer: {problem}")),
-        (None, problem, _) => {
-            let why = problem.as_deref().map(|problem| format!("; {problem}")).unwrap_or_default();
-            short(
-                404,
-                &format!(
-                    "no stub of `{}` matches; X-Mock-Miss names the journal entry that says why{why}",
-                    partner.id
-                ),
-            )
-        }
-    };
-    let label = decision.stub.as_deref().map(HeaderValue::from_str);
-    let label = label.and_then(Result::ok).unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("{}/-", partner.id)).unwrap_or(HeaderValue::from_static("-"))
-    });
-    rendered.headers.insert("x-mocked", label);
-    rendered
-}
-
-fn short(status: u16, text: &str) -> Rendered {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Rendered { status, headers, body: json!({"mock": text}).to_string().into() }
+    send(answer, fault.as_deref()).await
 }
 
 /// What a fault does to the answer before it is sent; the rest is done while sending.
@@ -201,43 +154,6 @@ async fn send(answer: Rendered, fault: Option<&Fault>) -> Served {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Ok(response)
-}
-
-fn entry(
-    decision: Decision,
-    fault: Option<&Fault>,
-    partner: &Partner,
-    number: usize,
-    incoming: &Incoming,
-    response: &Rendered,
-    started: Instant,
-) -> Entry {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let silent = fault.is_some_and(|fault| matches!(fault.kind, FaultKind::NoAnswer | FaultKind::Reset));
-    let header = |name| incoming.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    Entry {
-        at_us: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
-        partner: Arc::clone(&partner.id),
-        listener: Arc::clone(&partner.listeners[number].id),
-        session: incoming.session.clone(),
-        traceparent: header("traceparent").filter(|text| text.len() <= 64).map(Into::into),
-        method: incoming.method.as_str().into(),
-        path: incoming.path.as_str().into(),
-        item: decision.item,
-        key: decision.key,
-        stub: decision.stub,
-        state_before: decision.state_before,
-        state_after: decision.state_after,
-        fault: fault.map(|fault| format!("{} ({})", fault.kind.name(), decision.applied.origin).into()),
-        delay_ms: u64::try_from(decision.applied.delay.as_millis()).unwrap_or(u64::MAX),
-        took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        status: if silent { 0 } else { response.status },
-        request: Body::cut(&incoming.body),
-        plain: decision.plain.map(|plain| Body::cut(plain.as_bytes())),
-        answer: if silent { Body::default() } else { Body::cut(&response.body) },
-        problem: decision.problem.map(String::into_boxed_str),
-        ..Entry::default()
-    }
 }
 
 /// The header `X-Mock-Session`; one of another form than 1 to 64 letters, digits, dots, hyphens and underscores counts as none.

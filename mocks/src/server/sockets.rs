@@ -1,0 +1,196 @@
+//! Sockets of the protocols beside HTTP: opened and closed as partners come and go, within a bound of connections each.
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use qiao_mappings::strict::Mistake;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
+
+use super::{
+    Ports, Shared, bind,
+    protocols::{self, Protocol},
+};
+use crate::{catalogue::Catalogue, partner::Partner};
+
+/// Partner and listener.
+type Name = (Arc<str>, Arc<str>);
+
+/// Where a connection belongs. Partners are looked up for each message, so that a reload takes effect at once.
+#[derive(Clone)]
+pub struct Place {
+    pub shared: Arc<Shared>,
+    pub partner: Arc<str>,
+    pub listener: Arc<str>,
+    closing: watch::Receiver<bool>,
+}
+
+#[expect(dead_code, reason = "called by the protocols' servers")]
+impl Place {
+    /// The partner as it is now and the listener's number; none once it is stopped or gone.
+    pub fn current(&self) -> Option<(Arc<Partner>, usize)> {
+        let partner = self.shared.partner(&self.partner)?;
+        let number = partner.listeners.iter().position(|listener| listener.id == self.listener)?;
+        partner.runtime.is_running().then_some((partner, number))
+    }
+
+    /// Done when the socket is closing: no new work after what is at hand.
+    pub async fn closing(&mut self) {
+        // An error means that the socket is gone, which is the same.
+        drop(self.closing.wait_for(|closing| *closing).await);
+    }
+}
+
+/// The open sockets.
+pub struct Sockets {
+    host: SocketAddr,
+    ports: Ports,
+    connections: usize,
+    handle: Handle,
+    open: Mutex<HashMap<Name, Socket>>,
+}
+
+struct Socket {
+    asked: u16,
+    proto: crate::spec::Proto,
+    addr: SocketAddr,
+    closing: watch::Sender<bool>,
+}
+
+/// Sockets bound for a catalogue that is not in force yet.
+pub struct Bound(Vec<(Name, &'static Protocol, u16, TcpListener, SocketAddr)>);
+
+impl Sockets {
+    pub fn new(host: SocketAddr, ports: Ports, connections: usize, handle: Handle) -> Self {
+        Self { host, ports, connections, handle, open: Mutex::default() }
+    }
+
+    /// Where a listener of a partner is reached.
+    pub fn addr(&self, partner: &str, listener: &str) -> Option<SocketAddr> {
+        self.open.lock().get(&(Arc::from(partner), Arc::from(listener))).map(|socket| socket.addr)
+    }
+
+    /// Binds what the catalogue has and is not open yet.
+    ///
+    /// # Errors
+    /// Ports that cannot be listened on.
+    pub fn prepare(&self, catalogue: &Catalogue) -> Result<Bound, Vec<Mistake>> {
+        let (mut bound, mut mistakes) = (Vec::new(), Vec::new());
+        let open = self.open.lock();
+        for (name, protocol, port) in wanted(catalogue) {
+            if open.get(&name).is_some_and(|socket| socket.asked == port && socket.proto == protocol.proto) {
+                continue;
+            }
+            let real = if self.ports == Ports::Free { 0 } else { port };
+            match bind(SocketAddr::new(self.host.ip(), real)) {
+                Ok((listener, addr)) => bound.push((name, protocol, port, listener, addr)),
+                Err(error) => {
+                    let message = format!("the listener `{}`: {error}", name.1);
+                    mistakes.push(Mistake::of_file(format!("{}/partner.yaml", name.0), message));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(Bound(bound)) } else { Err(mistakes) }
+    }
+
+    /// Serves what was bound and closes what the catalogue has no more.
+    pub fn adopt(&self, catalogue: &Catalogue, bound: Bound, shared: &Arc<Shared>) {
+        let wanted: HashMap<Name, u16> = wanted(catalogue).map(|(name, _, port)| (name, port)).collect();
+        let mut open = self.open.lock();
+        for (name, protocol, asked, listener, addr) in bound.0 {
+            let (closing, closed) = watch::channel(false);
+            let place = Accepting {
+                shared: Arc::downgrade(shared),
+                name: name.clone(),
+                closing: closed,
+                places: Arc::new(Semaphore::new(self.connections)),
+                protocol,
+            };
+            self.handle.spawn(accept(listener, place));
+            if let Some(old) = open.insert(name, Socket { asked, proto: protocol.proto, addr, closing }) {
+                old.closing.send_replace(true);
+            }
+        }
+        open.retain(|name, socket| {
+            let stays = wanted.get(name) == Some(&socket.asked);
+            if !stays {
+                socket.closing.send_replace(true);
+            }
+            stays
+        });
+    }
+
+    /// Accepts no more and asks the connections to end.
+    pub fn close(&self) {
+        for (_, socket) in self.open.lock().drain() {
+            socket.closing.send_replace(true);
+        }
+    }
+}
+
+fn wanted(catalogue: &Catalogue) -> impl Iterator<Item = (Name, &'static Protocol, u16)> {
+    catalogue.partners.iter().flat_map(|partner| {
+        partner.listeners.iter().filter_map(|listener| {
+            let protocol = protocols::find(listener.proto)?;
+            let name = (Arc::clone(&partner.id), Arc::clone(&listener.id));
+            Some((name, protocol, listener.port.unwrap_or(protocol.port)))
+        })
+    })
+}
+
+struct Accepting {
+    /// Weak: a socket must not keep the server alive.
+    shared: Weak<Shared>,
+    name: Name,
+    closing: watch::Receiver<bool>,
+    places: Arc<Semaphore>,
+    protocol: &'static Protocol,
+}
+
+async fn accept(listener: TcpListener, mut accepting: Accepting) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, partner = %accepting.name.0, "a mock partner cannot listen");
+            return;
+        }
+    };
+    loop {
+        let Ok(permit) = Arc::clone(&accepting.places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = accepting.closing.wait_for(|closing| *closing) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let Some(shared) = accepting.shared.upgrade() else { return };
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "nodelay");
+                }
+                let alive = shared.alive.subscribe();
+                let place = Place {
+                    shared,
+                    partner: Arc::clone(&accepting.name.0),
+                    listener: Arc::clone(&accepting.name.1),
+                    closing: accepting.closing.clone(),
+                };
+                let served = (accepting.protocol.serve)(stream, peer, place);
+                tokio::spawn(async move {
+                    served.await;
+                    drop((alive, permit));
+                });
+            }
+            // Out of descriptors, or a peer gone already: both pass.
+            Err(error) => {
+                tracing::warn!(%error, "a connection to a mock partner could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
