@@ -114,6 +114,27 @@ impl Bus {
         folder
     }
 
+    /// As [`Bus::prepare_serve`], for a node in production: grants and callers sealed, everything else signed.
+    pub fn prepare_signed() -> TempDir {
+        let folder = Self::prepare_serve("");
+        let here = folder.path();
+        let run = |arguments: &[&str]| {
+            let output = in_folder(here, &[arguments, &["--config", "qiao.yaml"]].concat(), b"");
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        run(&["keys", "generate", "vault:release/sign", "--kind", "sm2-sign"]);
+        let public = run(&["keys", "export-public", "vault:release/sign"]);
+        let settings = fs::read_to_string(here.join("qiao.yaml")).expect("settings");
+        let signed =
+            format!("integrity: {{manifest: manifest.json, publicKey: \"{public}\", seals: seals.json}}");
+        fs::write(here.join("qiao.yaml"), settings.replace("integrity: off", &signed)).expect("written");
+        run(&["keys", "generate", "--missing"]);
+        run(&["grants", "seal"]);
+        run(&["manifest", "sign"]);
+        folder
+    }
+
     fn running(child: Child, folder: TempDir) -> Self {
         let text = fs::read_to_string(folder.path().join("data/node.json")).expect("a run file");
         let node: serde_json::Value = serde_json::from_str(&text).expect("a run file");
@@ -252,14 +273,20 @@ pub fn settings(gateway: &str) -> String {
          gateway: {{listen: \"127.0.0.1:0\"{gateway}}}\n\
          admin: {{listen: \"127.0.0.1:0\"}}\n\
          vault: {{file: data/vault.json, unsealKeyFile: data/vault.key}}\n\
-         mocks: {{folder: mocks, listen: \"127.0.0.1:0\"}}\n"
+         mocks: {{folder: mocks, listen: \"127.0.0.1:0\"}}\n\
+         integrity: off\n"
     )
 }
 
 /// Runs a command of the binary in a folder to its end, with this standard input.
 pub fn in_folder(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    run_in(&binary(), folder, arguments, input)
+}
+
+/// As [`in_folder`], with a binary of the scenario's own.
+pub fn run_in(binary: &Path, folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
     use std::io::Write;
-    let mut child = Command::new(binary())
+    let mut child = Command::new(binary)
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::piped())

@@ -28,6 +28,8 @@ pub enum IntegrityError {
     Missing(PathBuf),
     #[error("{0} is not in the signed manifest; remove it or sign anew")]
     Unsigned(PathBuf),
+    #[error("{0} is not covered by the signed manifest; sign it anew with this path in it")]
+    Uncovered(PathBuf),
     #[error("{0}: {1}")]
     Unreadable(PathBuf, String),
     #[error(transparent)]
@@ -80,33 +82,97 @@ pub fn verify_files(
     manifest_file: &Path,
     root: &Path,
 ) -> Result<usize, IntegrityError> {
-    let bad = |why: &dyn ToString| IntegrityError::Manifest(manifest_file.into(), why.to_string());
-    let mut text = String::new();
-    File::open(manifest_file)
-        .and_then(|file| file.take(MAX_MANIFEST).read_to_string(&mut text))
-        .map_err(|error| bad(&error))?;
-    let signed: Signed = serde_json::from_str(&text).map_err(|error| bad(&error))?;
-    check_signature(provider, public, &signed)
-        .map_err(|_| IntegrityError::Signature(manifest_file.into()))?;
-    let manifest: Manifest = serde_json::from_str(&signed.manifest).map_err(|error| bad(&error))?;
-    if manifest.qiao_manifest != 1 {
-        return Err(bad(&"it is newer than this program"));
+    SignedManifest::read(provider, public, manifest_file, root)?.verify()
+}
+
+/// A manifest whose signature held. What it lists is yet to be compared with what is there.
+pub struct SignedManifest {
+    root: PathBuf,
+    manifest: Manifest,
+}
+
+impl SignedManifest {
+    /// Reads a manifest and checks its signature; see [`verify_files`].
+    pub fn read(
+        provider: &dyn Provider,
+        public: &[u8; 64],
+        manifest_file: &Path,
+        root: &Path,
+    ) -> Result<Self, IntegrityError> {
+        let bad = |why: &dyn ToString| IntegrityError::Manifest(manifest_file.into(), why.to_string());
+        let mut text = String::new();
+        File::open(manifest_file)
+            .and_then(|file| file.take(MAX_MANIFEST).read_to_string(&mut text))
+            .map_err(|error| bad(&error))?;
+        let signed: Signed = serde_json::from_str(&text).map_err(|error| bad(&error))?;
+        check_signature(provider, public, &signed)
+            .map_err(|_| IntegrityError::Signature(manifest_file.into()))?;
+        let manifest: Manifest = serde_json::from_str(&signed.manifest).map_err(|error| bad(&error))?;
+        if manifest.qiao_manifest != 1 {
+            return Err(bad(&"it is newer than this program"));
+        }
+        Ok(Self { root: root.into(), manifest })
     }
-    for (path, expected) in &manifest.files {
-        let full = root.join(path);
-        match digest(&full) {
-            Ok(found) if found == *expected => {}
-            Ok(_) => return Err(IntegrityError::Changed(full)),
-            Err(error) => return Err(error),
+
+    /// Compares every file; gives their number.
+    pub fn verify(&self) -> Result<usize, IntegrityError> {
+        let covers: Vec<&str> = self.manifest.covers.iter().map(String::as_str).collect();
+        self.verify_covers(&covers, |_| true)
+    }
+
+    /// Compares the files at or below one path, which the manifest must cover; gives their number.
+    pub fn verify_below(&self, path: &Path) -> Result<usize, IntegrityError> {
+        let below = self.covered(path)?;
+        let inside = |listed: &str| {
+            listed == below || listed.strip_prefix(&*below).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.verify_covers(&[&below], inside)
+    }
+
+    /// Refuses a path that the manifest does not cover, however its file looks.
+    pub fn require(&self, path: &Path) -> Result<(), IntegrityError> {
+        self.covered(path).map(drop)
+    }
+
+    /// Compares bytes that were read already with what was signed of this file: what is used is what was checked.
+    pub fn verify_bytes(&self, path: &Path, bytes: &[u8]) -> Result<(), IntegrityError> {
+        let below = self.covered(path)?;
+        match self.manifest.files.get(&below) {
+            Some(expected) if *expected == hex::encode(Sm3::digest(bytes)) => Ok(()),
+            Some(_) => Err(IntegrityError::Changed(path.into())),
+            None => Err(IntegrityError::Unsigned(path.into())),
         }
     }
-    let covers: Vec<&str> = manifest.covers.iter().map(String::as_str).collect();
-    for path in list(root, &covers)? {
-        if !manifest.files.contains_key(&path) {
-            return Err(IntegrityError::Unsigned(root.join(path)));
+
+    /// The path below the root, where a cover is or contains it.
+    fn covered(&self, path: &Path) -> Result<String, IntegrityError> {
+        let uncovered = || IntegrityError::Uncovered(path.into());
+        let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str).ok_or_else(uncovered)?;
+        let contains = |cover: &String| {
+            below == cover || below.strip_prefix(&**cover).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if !self.manifest.covers.iter().any(contains) {
+            return Err(uncovered());
         }
+        Ok(below.to_owned())
     }
-    Ok(manifest.files.len())
+
+    fn verify_covers(&self, covers: &[&str], wanted: impl Fn(&str) -> bool) -> Result<usize, IntegrityError> {
+        let mut compared = 0;
+        for (path, expected) in self.manifest.files.iter().filter(|(path, _)| wanted(path)) {
+            let full = self.root.join(path);
+            if digest(&full)? != *expected {
+                return Err(IntegrityError::Changed(full));
+            }
+            compared += 1;
+        }
+        for path in list(&self.root, covers)? {
+            if !self.manifest.files.contains_key(&path) {
+                return Err(IntegrityError::Unsigned(self.root.join(path)));
+            }
+        }
+        Ok(compared)
+    }
 }
 
 fn check_signature(provider: &dyn Provider, public: &[u8; 64], signed: &Signed) -> Result<(), VaultError> {
@@ -262,6 +328,41 @@ mod tests {
         let text = sign_files(installed.folder.path(), &["qiao", "routes"], &vault.key(&foreign)).unwrap();
         fs::write(installed.path("manifest.json"), text).unwrap();
         assert!(matches!(installed.verify(), Err(IntegrityError::Signature(_))));
+    }
+
+    #[test]
+    fn a_path_the_manifest_does_not_cover_is_refused_whatever_it_holds() {
+        let installed = installed();
+        let read = || {
+            let file = installed.path("manifest.json");
+            SignedManifest::read(&PureProvider, &installed.public, &file, installed.folder.path()).unwrap()
+        };
+        let signed = read();
+        signed.require(&installed.path("qiao")).unwrap();
+        signed.require(&installed.path("routes/systems")).unwrap();
+        for outside in ["notes.txt", "routes2", "qiao-other", "route"] {
+            let error = signed.require(&installed.path(outside)).unwrap_err();
+            assert!(matches!(error, IntegrityError::Uncovered(_)), "{outside}");
+        }
+        assert!(signed.require(Path::new("/etc/hostname")).is_err());
+        let file = installed.path("routes/systems/ems.yaml");
+        signed.verify_bytes(&file, b"id: ems\n").unwrap();
+        assert!(matches!(signed.verify_bytes(&file, b"id: emt\n"), Err(IntegrityError::Changed(_))));
+        let extra = installed.path("routes/systems/new.yaml");
+        assert!(matches!(signed.verify_bytes(&extra, b""), Err(IntegrityError::Unsigned(_))));
+    }
+
+    #[test]
+    fn one_folder_is_verified_apart_from_the_rest() {
+        let installed = installed();
+        fs::write(installed.path("qiao"), "replaced").unwrap();
+        let file = installed.path("manifest.json");
+        let root = installed.folder.path();
+        let signed = SignedManifest::read(&PureProvider, &installed.public, &file, root).unwrap();
+        assert_eq!(signed.verify_below(&installed.path("routes")).unwrap(), 1);
+        assert!(matches!(signed.verify(), Err(IntegrityError::Changed(path)) if path.ends_with("qiao")));
+        fs::write(installed.path("routes/extra.yaml"), "").unwrap();
+        assert!(signed.verify_below(&installed.path("routes")).is_err());
     }
 
     #[test]

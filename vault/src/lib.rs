@@ -11,6 +11,7 @@ pub mod integrity;
 pub mod key;
 pub mod key_text;
 pub mod provider;
+pub mod seals;
 pub mod self_test;
 pub mod storage;
 pub mod vault;

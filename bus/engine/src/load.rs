@@ -36,11 +36,18 @@ pub struct Loaded {
 /// Reads `systems/*.yaml`, `interfaces/<provider>/*.yaml`, `callers/*.yaml`, `grants/*.yaml` and `tables/*.yaml`. Hidden files,
 /// `*.md`, and the folder `certificates/` are passed over. Blocking; bounded by [`MAX_FILES`] and [`MAX_TOTAL_BYTES`].
 pub fn load(folder: &Path) -> Loaded {
+    load_with(folder, |_| Vec::new())
+}
+
+/// As [`load`], after a look at the texts themselves: what `examine` finds wrong (a seal that does not hold) is among the
+/// mistakes, and what is loaded is exactly what it saw.
+pub fn load_with(folder: &Path, examine: impl FnOnce(&[DefinitionFile]) -> Vec<Mistake>) -> Loaded {
     let shown = folder.to_string_lossy();
     let shown = shown.trim_end_matches('/');
     let (files, mistakes) = folder::read(folder, shown);
     let mut loaded = load_texts(&files, shown);
     loaded.mistakes.extend(mistakes);
+    loaded.mistakes.extend(examine(&files));
     loaded.mistakes.sort();
     loaded
 }

@@ -8,8 +8,10 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod functions;
+pub mod grants;
 pub mod interfaces;
 pub mod keys;
+pub mod manifest;
 pub mod mocks;
 pub mod out;
 pub mod selftest;
@@ -45,6 +47,10 @@ enum Command {
     Selftest(selftest::Arguments),
     /// The vault of a node: list, generate and bring in keys
     Keys(keys::Arguments),
+    /// Sign what a node runs, and check it against the signature
+    Manifest(manifest::Arguments),
+    /// Seal who may call what, and check the seals
+    Grants(grants::Arguments),
     /// Show what happened to a call, step by step
     Trace(trace::Arguments),
 }
@@ -88,6 +94,8 @@ pub fn run() -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Selftest(arguments) => selftest::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
+        Command::Manifest(arguments) => manifest::run(arguments),
+        Command::Grants(arguments) => grants::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
     };
     match result {

@@ -33,6 +33,50 @@ pub struct Config {
     /// How long calls under way may go on after SIGTERM, 30s when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Duration>,
+    /// What was signed is what runs: `qiao serve` needs it. `off` for a node that is not in production.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<IntegrityConfig>,
+    /// The file these settings were read from; none where a program made them.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+/// `off`, or what program, settings, definitions, grants and callers are checked against.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum IntegrityConfig {
+    Off(Off),
+    On(SignedConfig),
+}
+
+impl IntegrityConfig {
+    /// Nothing is checked.
+    pub const OFF: Self = Self::Off(Off::Off);
+
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Off(_) => Vec::new(),
+            Self::On(signed) => vec![&mut signed.manifest, &mut signed.seals],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Off {
+    Off,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SignedConfig {
+    /// The signed manifest of program, settings and definitions; `qiao manifest sign` writes it.
+    pub manifest: PathBuf,
+    /// The signer's SM2 public key as `qiao keys export-public` prints it: 04, x, y in hex.
+    #[schemars(regex(pattern = r"^04[0-9a-fA-F]{128}$"))]
+    pub public_key: String,
+    /// The seals of grants and callers; `qiao grants seal` writes them.
+    pub seals: PathBuf,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -198,6 +242,7 @@ impl Config {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = read(file)?;
         config.resolve(file.parent().unwrap_or(Path::new(".")));
+        config.file = Some(file.into());
         if config.gateway.certificate.is_some() != config.gateway.key.is_some() {
             let message = "gateway: `certificate` and `key` go together: give both, or none".to_owned();
             return Err(ConfigError::Unusable { file: file.into(), message });
@@ -215,7 +260,8 @@ impl Config {
         .into_iter()
         .chain(self.gateway.certificate.as_mut())
         .chain(self.gateway.key.as_mut())
-        .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder));
+        .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder))
+        .chain(self.integrity.as_mut().into_iter().flat_map(IntegrityConfig::paths));
         for path in paths {
             *path = base.join(&*path);
         }

@@ -12,6 +12,7 @@ pub mod examples;
 pub mod factory;
 pub mod gateway;
 pub mod handler;
+pub mod integrity;
 pub mod live_lines;
 pub mod logging;
 pub mod metrics;

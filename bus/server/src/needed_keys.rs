@@ -3,6 +3,11 @@ use qiao_engine::definitions::{Definitions, SystemDefinition};
 use qiao_vault::{KeyKind, KeyRef, Purpose, Role, required_keys};
 use serde::Serialize;
 
+use crate::config::{Config, IntegrityConfig};
+
+/// Seals grants and callers.
+pub const GRANTS_SEAL: &str = "vault:grants/seal";
+
 /// Where a key comes from, seen from the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +56,19 @@ pub fn needed_keys(definitions: &Definitions) -> Vec<NeededKey> {
         let reference = caller.credential.key.as_deref();
         let found = reference.and_then(|reference| secret(reference, format!("caller {}", caller.caller)));
         found.into_iter().for_each(&mut add);
+    }
+    needed
+}
+
+/// The keys a node needs by its settings, whatever its definitions say.
+pub fn node_keys(config: &Config) -> Vec<NeededKey> {
+    let mut needed = Vec::new();
+    let mut add = |name: &str, kind, purpose, by: &str| {
+        let key = name.parse().expect("a constant that is a reference");
+        needed.push(NeededKey { key, kind, purpose, whose: Whose::Ours, by: by.to_owned() });
+    };
+    if let Some(IntegrityConfig::On(_)) = config.integrity {
+        add(GRANTS_SEAL, KeyKind::Hmac, Purpose::Mac, "settings integrity");
     }
     needed
 }

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, ConfigError, RecordConfig, SyncName},
     factory::Connectors,
     gateway::GatewayStats,
+    integrity::{self, IntegrityProblem},
     metrics::Metrics,
     no_record::NoRecorder,
     secrets::{self, SecretsError},
@@ -34,6 +35,8 @@ use crate::{
 pub enum NodeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("refusing to start: {0}")]
+    Integrity(#[from] IntegrityProblem),
     #[error("{place}: {reason}")]
     Unusable { place: String, reason: String },
     #[error(transparent)]
@@ -159,7 +162,9 @@ impl Node {
     }
 
     fn compile(&self, number: u64) -> Result<Active, Vec<Mistake>> {
-        let loaded = load::load(&self.config.definitions.folder);
+        let loaded = load::load_with(&self.config.definitions.folder, |files| {
+            integrity::of_definitions(&self.config, &self.vault, files)
+        });
         let previous = self.active();
         let context = CompileContext {
             vault: &self.vault,

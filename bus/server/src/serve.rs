@@ -13,6 +13,7 @@ use crate::{
     config::{Config, GatewayConfig},
     gateway::{self, Drained, Gateway, GatewayLimits, Tls},
     handler::BusHandler,
+    integrity,
     node::{Node, NodeError},
     observe::Observer,
     running::{self, RunFile},
@@ -59,6 +60,7 @@ pub struct Running {
 impl Running {
     /// Opens everything. Fails, with every mistake, when the first plan cannot be made active.
     pub async fn start(config: Config, observer: Option<Arc<dyn Observer>>) -> Result<Self, NodeError> {
+        integrity::at_start(&config)?;
         let vault = unseal::open(&config.vault)?;
         let mocks = start_mocks(&config, &vault)?;
         let mut config = config;

@@ -73,7 +73,7 @@ impl Stage {
         let text = format!(
             "data: {name}\ndefinitions: {{from: files, folder: routes, endpoints: mock, watch: false}}\n\
              gateway: {{listen: \"127.0.0.1:{port}\"}}\nadmin: {{listen: \"127.0.0.1:{admin}\"}}\n\
-             vault: {{file: keys/vault.json, unsealKeyFile: keys/vault.key}}\nrecord: {{enabled: {recorded}}}\nworkers: 1\n"
+             vault: {{file: keys/vault.json, unsealKeyFile: keys/vault.key}}\nrecord: {{enabled: {recorded}}}\nworkers: 1\nintegrity: off\n"
         );
         fs::write(&config, text)?;
         let command = [&*self.qiao.display().to_string(), "serve", "--config", &config.display().to_string()];

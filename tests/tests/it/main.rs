@@ -4,6 +4,7 @@ mod command_line;
 mod ending;
 mod hanging_up;
 mod house_rules;
+mod integrity;
 mod limits;
 mod passing_through;
 mod real_paths;

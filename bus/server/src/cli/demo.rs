@@ -9,8 +9,8 @@ use std::{
 use super::{Failed, client, out::say};
 use crate::{
     config::{
-        AdminConfig, Config, DefinitionsConfig, DefinitionsFrom, EndpointSet, GatewayConfig, MocksConfig,
-        RecordConfig, VaultConfig,
+        AdminConfig, Config, DefinitionsConfig, DefinitionsFrom, EndpointSet, GatewayConfig, IntegrityConfig,
+        MocksConfig, RecordConfig, VaultConfig,
     },
     demo_keys, examples,
     live_lines::LiveLines,
@@ -113,6 +113,8 @@ pub fn config(arguments: &Arguments) -> Config {
         mocks: Some(MocksConfig { folder: arguments.mocks.clone(), listen: arguments.mock_address }),
         workers: None,
         grace: None,
+        integrity: Some(IntegrityConfig::OFF),
+        file: None,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Failed, out::say, show};
 use crate::{
     config::{Config, VaultConfig},
     demo_keys,
-    needed_keys::{NeededKey, Whose, needed_keys},
+    needed_keys::{NeededKey, Whose, needed_keys, node_keys},
     unseal,
 };
 
@@ -151,7 +151,9 @@ impl Place {
         if !loaded.mistakes.is_empty() {
             return Err(Failed(show::mistakes(&loaded.mistakes)));
         }
-        Ok((unseal::open(&config.vault)?, needed_keys(&loaded.definitions)))
+        let mut needed = needed_keys(&loaded.definitions);
+        needed.extend(node_keys(&config));
+        Ok((unseal::open(&config.vault)?, needed))
     }
 }
 
