@@ -38,6 +38,14 @@ pub enum VaultError {
     /// A signature, tag, padding or decrypted content did not hold. `part` is for the operator only.
     #[error("the message was refused")]
     Refused { part: String },
+    /// The vault is under dual control.
+    #[error(
+        "this vault is under dual control: to {operation}, two operators sign a request first (`qiao keys request`)"
+    )]
+    NeedsApproval { operation: String },
+    /// A request that does not allow what was asked.
+    #[error("the request was not accepted: {why}")]
+    NotApproved { why: String },
     #[error("key storage: {0}")]
     Storage(#[from] StorageError),
     #[error("cryptographic provider: {0}")]

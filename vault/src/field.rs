@@ -196,7 +196,7 @@ mod tests {
             next = id.reencrypt_batch(&store, Some(&after), 10).unwrap().next;
         }
         vault.retire(&key.at(1)).unwrap();
-        vault.destroy(&key.at(1)).unwrap();
+        vault.destroy(&key.at(1), None).unwrap();
         for (row, sealed) in store.0.lock().iter() {
             let n: usize = row.parse().unwrap();
             assert_eq!(&**id.reveal(sealed).unwrap(), &format!("value {n}"));

@@ -169,6 +169,16 @@ pub enum KeyState {
     Destroyed,
 }
 
+/// When a key's new version is made by itself, and how long the one before goes on accepting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rotation {
+    /// Seconds from a version's creation to its replacement, at least 3600.
+    pub every: i64,
+    /// Seconds, less than `every`.
+    pub overlap: i64,
+}
+
 /// What may be told about a key version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -186,6 +196,9 @@ pub struct KeyInfo {
     pub public: Option<String>,
     /// Whether the secret half (or the symmetric bytes) is here.
     pub secret: bool,
+    /// Of the whole key, told with its newest version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 #[cfg(test)]

@@ -22,13 +22,17 @@ pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, S
 pub use error::VaultError;
 pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
-pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose};
+pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose, Rotation};
 #[cfg(feature = "tongsuo")]
 pub use provider::tongsuo::TongsuoProvider;
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
 pub use self_test::{SelfTest, self_test};
 pub use storage::{
-    FileStorage, KeyChange, KeyStorage, MemoryStorage, PassphraseCost, StorageError, StoredKey, VaultHeader,
+    Control, CustodianSet, FileStorage, JournalEntry, KeyChange, KeyStorage, LockKind, MemoryStorage,
+    PassphraseCost, StorageError, StoredKey, VaultHeader, hold_contract,
 };
-pub use vault::{KeyHandle, NewVersion, RootSecret, Vault, VaultState, join_shares, split_shares};
+pub use vault::{
+    Approval, KeyHandle, LockChange, LockForm, NewVersion, Operator, Progress, RootOperation, RootRequest,
+    RootSecret, UnsealError, Unsealing, Vault, VaultState, Wrapped, join_shares, split_shares,
+};
 pub use zeroize::Zeroizing;

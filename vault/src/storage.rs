@@ -1,10 +1,12 @@
 //! Where sealed keys are kept. Implemented here on a file and in memory; the bus's store implements it on databases.
-use crate::key::{KeyKind, KeyState, Purpose};
+use crate::key::{KeyKind, KeyState, Purpose, Rotation};
 use serde::{Deserialize, Serialize};
 
+mod contract;
 mod file;
 mod memory;
 
+pub use contract::hold_contract;
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
 
@@ -40,6 +42,9 @@ pub struct StoredKey {
     pub public: Option<String>,
     /// Base64 of nonce ‖ ciphertext ‖ tag; absent for public-only and destroyed keys.
     pub sealed: Option<String>,
+    /// Of the whole key, kept on its newest version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// HMAC-SM3 in hex over the record with this field empty.
     pub mac: String,
 }
@@ -50,6 +55,9 @@ pub struct StoredKey {
 pub struct VaultHeader {
     /// 1.
     pub format: u32,
+    /// Bound to the key-encryption key's seal: changed here alone, the vault no longer opens.
+    #[serde(default, skip_serializing_if = "Control::is_single")]
+    pub control: Control,
     /// The ways to unseal; any one of them opens the vault.
     pub locks: Vec<RootLock>,
     /// Base64 of the key-encryption key sealed under the root key.
@@ -66,6 +74,9 @@ pub struct RootLock {
     /// For passphrases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<PassphraseCost>,
+    /// For custodians.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custodians: Option<CustodianSet>,
     /// Base64 of nonce ‖ sealed root key ‖ tag.
     pub sealed: String,
 }
@@ -80,6 +91,51 @@ pub enum LockKind {
     Passphrase,
     /// Enough of the custodians' shares.
     Custodians,
+}
+
+/// Which shares open a custodians' lock. Tells nothing about them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CustodianSet {
+    /// Hex; stands in every share of the set.
+    pub set: String,
+    pub needed: u8,
+    pub total: u8,
+}
+
+/// Whether operations on the root of the vault need two people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Control {
+    /// One operator suffices. For demos and tests, and where the owner chose so.
+    #[default]
+    Single,
+    /// Two operators' signatures are needed, verified by the vault.
+    Dual,
+}
+
+impl Control {
+    fn is_single(&self) -> bool {
+        *self == Self::Single
+    }
+}
+
+/// One operation on the root of the vault, as it was recorded. The entries form a chain: each seals the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct JournalEntry {
+    /// From 1, without gaps.
+    pub number: u32,
+    /// Unix seconds.
+    pub at: i64,
+    /// What was done, in the words that were approved.
+    pub operation: String,
+    /// Who approved it; nobody under single control.
+    pub operators: Vec<String>,
+    /// Of the approved request, so that it counts once; empty under single control.
+    pub nonce: String,
+    /// HMAC-SM3 in hex over the mac of the entry before and this entry with the field empty.
+    pub mac: String,
 }
 
 /// The work Argon2id (RFC 9106) does for one guess, one lane.
@@ -99,7 +155,7 @@ impl Default for PassphraseCost {
     }
 }
 
-/// One change to the stored keys.
+/// One change to what is stored.
 #[derive(Debug, Clone)]
 pub enum KeyChange {
     /// A (name, version) that must not exist yet.
@@ -110,38 +166,64 @@ pub enum KeyChange {
         expected_mac: String,
         new: StoredKey,
     },
+    /// A header in the place of the one that was read (`None` for none).
+    Header { expected: Option<VaultHeader>, new: VaultHeader },
+    /// An entry at the journal's end; its number must be the next.
+    Journal(JournalEntry),
 }
 
 /// A place for sealed keys. Holds nothing secret in the clear. Calls may block on I/O, each within the implementation's
 /// own deadline; the vault makes them only for administration and when it is unsealed or reloaded, never per message.
+/// [`hold_contract`] tests an implementation.
 pub trait KeyStorage: Send + Sync {
     /// `None` before the vault is initialised.
     fn header(&self) -> Result<Option<VaultHeader>, StorageError>;
 
-    /// Replaces the header; `expected` is the one read before (`None` for none), else [`StorageError::Conflict`].
-    fn put_header(&self, expected: Option<&VaultHeader>, header: &VaultHeader) -> Result<(), StorageError>;
-
     /// Every version of every key.
     fn keys(&self) -> Result<Vec<StoredKey>, StorageError>;
 
-    /// All changes or none; [`StorageError::Conflict`] where an insert exists or a replaced record is not as expected.
+    /// Every entry by number.
+    fn journal(&self) -> Result<Vec<JournalEntry>, StorageError>;
+
+    /// All changes or none, on disk when this returns; [`StorageError::Conflict`] where something is not as expected.
     fn apply(&self, changes: &[KeyChange]) -> Result<(), StorageError>;
 }
 
-/// Applies changes to a list, the shared half of the file and memory implementations.
-fn apply_to(keys: &mut Vec<StoredKey>, changes: &[KeyChange]) -> Result<(), StorageError> {
-    for change in changes {
-        let (KeyChange::Insert(new) | KeyChange::Replace { new, .. }) = change;
-        let found = keys.iter_mut().find(|key| key.name == new.name && key.version == new.version);
-        match (change, found) {
-            (KeyChange::Insert(_), None) => keys.push(new.clone()),
-            (KeyChange::Replace { expected_mac, .. }, Some(old)) if old.mac == *expected_mac => {
-                *old = new.clone()
+/// Everything stored: what a file holds, and the memory.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    header: Option<VaultHeader>,
+    keys: Vec<StoredKey>,
+    #[serde(default)]
+    journal: Vec<JournalEntry>,
+}
+
+impl Content {
+    /// With a conflict, what is here is half changed and to be thrown away.
+    fn apply(&mut self, changes: &[KeyChange]) -> Result<(), StorageError> {
+        for change in changes {
+            match change {
+                KeyChange::Insert(new) if self.position(new).is_none() => self.keys.push(new.clone()),
+                KeyChange::Replace { expected_mac, new } => {
+                    let old = self.position(new).map(|at| &mut self.keys[at]);
+                    *old.filter(|old| old.mac == *expected_mac).ok_or(StorageError::Conflict)? = new.clone();
+                }
+                KeyChange::Header { expected, new } if self.header == *expected => {
+                    self.header = Some(new.clone());
+                }
+                KeyChange::Journal(entry) if entry.number as usize == self.journal.len() + 1 => {
+                    self.journal.push(entry.clone());
+                }
+                _ => return Err(StorageError::Conflict),
             }
-            _ => return Err(StorageError::Conflict),
         }
+        Ok(())
     }
-    Ok(())
+
+    fn position(&self, key: &StoredKey) -> Option<usize> {
+        self.keys.iter().position(|kept| kept.name == key.name && kept.version == key.version)
+    }
 }
 
 #[cfg(test)]

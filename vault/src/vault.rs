@@ -4,7 +4,7 @@ use crate::{
     key::{KeyInfo, KeyRef},
     provider::{Provider, pure::PureProvider},
     self_test::require_self_test,
-    storage::KeyStorage,
+    storage::{Control, KeyChange, KeyStorage, StorageError},
 };
 use parking_lot::Mutex;
 use std::{
@@ -17,17 +17,26 @@ use std::{
 
 mod admin;
 mod backup;
+mod control;
 mod handle;
 mod hierarchy;
 mod lifecycle;
 mod loaded;
+mod locks;
 mod root;
+mod schedule;
 mod shares;
+mod unsealing;
+mod wrapped;
 
+pub use control::{Approval, Operator, RootOperation, RootRequest};
 pub use handle::KeyHandle;
 pub use lifecycle::NewVersion;
+pub use locks::{LockChange, LockForm};
 pub use root::RootSecret;
 pub use shares::{join_shares, split_shares};
+pub use unsealing::{Progress, UnsealError, Unsealing};
+pub use wrapped::Wrapped;
 
 use hierarchy::Hierarchy;
 use loaded::{KeySet, KeySlot};
@@ -89,25 +98,55 @@ impl Vault {
     }
 
     pub fn state(&self) -> Result<VaultState, VaultError> {
-        if self.0.unsealed.load(Ordering::Acquire) {
+        if self.is_unsealed() {
             return Ok(VaultState::Unsealed);
         }
         Ok(if self.0.storage.header()?.is_some() { VaultState::Sealed } else { VaultState::Uninitialised })
     }
 
-    /// Creates the key hierarchy under a root secret and leaves the vault unsealed. Runs the provider's self-test first, as
-    /// does unsealing.
+    /// Whether keys can be used now; costs one atomic read.
+    pub fn is_unsealed(&self) -> bool {
+        self.0.unsealed.load(Ordering::Acquire)
+    }
+
+    /// Creates the key hierarchy under a root secret and single control, and leaves the vault unsealed. Runs the provider's
+    /// self-test first, as does unsealing.
     pub fn init(&self, root: &RootSecret) -> Result<(), VaultError> {
+        self.create(root, Control::Single, &[])
+    }
+
+    /// As [`Vault::init`], under dual control: these operators, two at least with keys of their own, approve what touches the
+    /// root of the vault from now on.
+    pub fn init_dual(&self, root: &RootSecret, operators: &[Operator]) -> Result<(), VaultError> {
+        control::check_operators(operators)?;
+        self.create(root, Control::Dual, operators)
+    }
+
+    fn create(&self, root: &RootSecret, control: Control, operators: &[Operator]) -> Result<(), VaultError> {
         let mut inner = self.0.inner.lock();
         if self.0.storage.header()?.is_some() {
             return Err(VaultError::AlreadyInitialised);
         }
         require_self_test(&*self.0.provider)?;
-        let (header, hierarchy) = Hierarchy::create(&*self.0.provider, root)?;
-        self.0.storage.put_header(None, &header)?;
+        let (header, hierarchy) = Hierarchy::create(&*self.0.provider, root, control)?;
+        let mut changes = control::first_records(&*self.0.provider, &hierarchy, operators)?;
+        changes.push(KeyChange::Header { expected: None, new: header });
+        self.0.storage.apply(&changes).map_err(|error| match error {
+            StorageError::Conflict => VaultError::AlreadyInitialised,
+            other => other.into(),
+        })?;
+        self.load(&mut inner, &hierarchy)?;
         inner.hierarchy = Some(hierarchy);
         self.0.unsealed.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether operations on the root need two operators. Verified while unsealed; before, what the storage says.
+    pub fn control(&self) -> Result<Control, VaultError> {
+        if let Some(hierarchy) = &self.0.inner.lock().hierarchy {
+            return Ok(hierarchy.control);
+        }
+        Ok(self.0.storage.header()?.ok_or(VaultError::Uninitialised)?.control)
     }
 
     /// Opens the hierarchy and loads every key. A record that does not carry this vault's seal stops the whole unsealing.

@@ -66,7 +66,7 @@ fn a_used_and_destroyed_secret_is_nowhere_in_memory() {
     for key in [&mac, &scalar] {
         vault.rotate(key, qiao_vault::NewVersion::Generated).unwrap();
         vault.retire(&key.at(1)).unwrap();
-        vault.destroy(&key.at(1)).unwrap();
+        vault.destroy(&key.at(1), None).unwrap();
     }
     assert_eq!(occurrences(), 0, "a destroyed key was left behind");
     vault.seal();

@@ -9,6 +9,7 @@ use std::{
 
 use qiao_core::{CallId, CallRecord, RecordPolicy, Recorded, Recorder, Store};
 use qiao_store::{Embedded, EmbeddedConfig, open_embedded};
+use qiao_vault::{KeyChange, KeyStorage};
 use tokio::task::JoinSet;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -149,4 +150,54 @@ async fn when_the_disk_takes_no_more_what_was_answered_stays_and_strict_calls_ar
         assert!(node.store.call(id).await.expect("store").is_some(), "call {id} was answered and is gone");
     }
     assert_eq!(node.recorder.counters().damaged, 0, "the part-written batch was cut off");
+}
+
+fn stored_key(version: u32) -> qiao_vault::StoredKey {
+    let record = serde_json::json!({
+        "name": "k", "version": version, "kind": "sm4", "purpose": "encrypt", "state": "active", "created": 0,
+        "expires": null, "public": null, "sealed": "s".repeat(3000), "mac": format!("mac {version}"),
+    });
+    serde_json::from_value(record).expect("a record")
+}
+
+/// Each change inserts one version and replaces the one before: both or neither must be found.
+fn change_keys_for_ever(file: &Path) {
+    let storage = qiao_store::SqliteKeyStorage::new(file);
+    let next = storage.keys().expect("keys").len() as u32 + 1;
+    for version in next.. {
+        let mut changes = vec![KeyChange::Insert(stored_key(version))];
+        if version > 1 {
+            let mut retired = stored_key(version - 1);
+            let expected_mac = std::mem::replace(&mut retired.mac, format!("retired {}", version - 1));
+            changes.push(KeyChange::Replace { expected_mac, new: retired });
+        }
+        storage.apply(&changes).expect("applied");
+        report(&version.to_string());
+    }
+}
+
+#[test]
+fn every_key_change_that_returned_before_a_kill_is_whole_after_it() {
+    if let Some(folder) = child_folder() {
+        return change_keys_for_ever(&folder.join("vault.db"));
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    for round in 1..=5 {
+        let (binary, arguments) = itself("every_key_change_that_returned_before_a_kill_is_whole_after_it");
+        let mut command = Command::new(binary);
+        command.args(arguments);
+        let mut child = spawn(command, folder.path());
+        let mut lines = reported(child.stdout.take().expect("piped"));
+        let told = lines.by_ref().take(20).count();
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let last = lines.last().and_then(|line| line.parse::<usize>().ok()).unwrap_or(0);
+        let keys =
+            qiao_store::SqliteKeyStorage::new(folder.path().join("vault.db")).keys().expect("readable");
+        assert_eq!(told, 20);
+        assert!(keys.len() >= last.max(20 * round), "{} versions, {last} told", keys.len());
+        let (newest, older) = keys.split_last().expect("versions");
+        assert!(newest.mac.starts_with("mac"), "{}", newest.mac);
+        assert!(older.iter().all(|key| key.mac.starts_with("retired")), "each change is whole");
+    }
 }

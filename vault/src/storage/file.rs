@@ -1,6 +1,5 @@
 //! Keys kept in one file, replaced atomically. For the demo, single nodes and the command line.
-use super::{KeyChange, KeyStorage, StorageError, StoredKey, VaultHeader, apply_to};
-use serde::{Deserialize, Serialize};
+use super::{Content, JournalEntry, KeyChange, KeyStorage, StorageError, StoredKey, VaultHeader};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write},
@@ -12,13 +11,6 @@ use std::{
 /// it; a lock held by another process is [`StorageError::Unavailable`], never waited for.
 pub struct FileStorage {
     path: PathBuf,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Content {
-    header: Option<VaultHeader>,
-    keys: Vec<StoredKey>,
 }
 
 /// Above this the file is not ours: 16 MiB holds some thirty thousand keys.
@@ -82,22 +74,16 @@ impl KeyStorage for FileStorage {
         Ok(self.read()?.header)
     }
 
-    fn put_header(&self, expected: Option<&VaultHeader>, header: &VaultHeader) -> Result<(), StorageError> {
-        self.change(|content| {
-            if content.header.as_ref() != expected {
-                return Err(StorageError::Conflict);
-            }
-            content.header = Some(header.clone());
-            Ok(())
-        })
-    }
-
     fn keys(&self) -> Result<Vec<StoredKey>, StorageError> {
         Ok(self.read()?.keys)
     }
 
+    fn journal(&self) -> Result<Vec<JournalEntry>, StorageError> {
+        Ok(self.read()?.journal)
+    }
+
     fn apply(&self, changes: &[KeyChange]) -> Result<(), StorageError> {
-        self.change(|content| apply_to(&mut content.keys, changes))
+        self.change(|content| content.apply(changes))
     }
 }
 

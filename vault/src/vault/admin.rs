@@ -8,7 +8,7 @@ use crate::{
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
     provider::Provider,
-    storage::{KeyChange, StorageError, StoredKey},
+    storage::{Control, KeyChange, StorageError, StoredKey},
 };
 use std::{
     sync::Arc,
@@ -21,11 +21,13 @@ impl Vault {
     /// (HMAC, AES). RSA keys are only brought in.
     pub fn generate(&self, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let material = self.fresh_material(kind)?;
-        self.import(key, kind, purpose, &material)
+        let public = self.public_of(kind, &material)?;
+        self.add_first(key, kind, purpose, public, Some(&material))
     }
 
     /// Brings in the first version of a key: a 32-byte SM2 scalar, PKCS#8 for RSA and P-256, 16 bytes for SM4, 16, 24
-    /// or 32 for AES, 1 to 1024 for the others.
+    /// or 32 for AES, 1 to 1024 for the others. Under dual control only shared secrets come in plain, keys wrapped
+    /// ([`Vault::import_wrapped`]).
     pub fn import(
         &self,
         key: &KeyRef,
@@ -33,8 +35,16 @@ impl Vault {
         purpose: Purpose,
         material: &[u8],
     ) -> Result<KeyInfo, VaultError> {
+        self.may_come_plain(kind)?;
         let public = self.public_of(kind, material)?;
         self.add_first(key, kind, purpose, public, Some(material))
+    }
+
+    pub(super) fn may_come_plain(&self, kind: KeyKind) -> Result<(), VaultError> {
+        if kind == KeyKind::Secret || self.control()? == Control::Single {
+            return Ok(());
+        }
+        Err(VaultError::invalid("under dual control a key comes in wrapped: `qiao keys import`"))
     }
 
     /// Brings in a partner's public SM2 key, x ‖ y with or without a leading 04.
@@ -44,14 +54,7 @@ impl Vault {
         purpose: Purpose,
         public: &[u8],
     ) -> Result<KeyInfo, VaultError> {
-        let point = match public {
-            [4, rest @ ..] if rest.len() == 64 => rest,
-            other => other,
-        };
-        let point: [u8; 64] = point.try_into().map_err(|_| {
-            VaultError::invalid("an SM2 public key is x ‖ y: 64 bytes, or 65 with a leading 04")
-        })?;
-        self.provider().sm2_public(&point)?;
+        let point = public_point(&**self.provider(), public)?;
         self.add_first(key, KeyKind::Sm2, purpose, Some(point.to_vec()), None)
     }
 
@@ -106,7 +109,7 @@ impl Vault {
         }
     }
 
-    fn add_first(
+    pub(super) fn add_first(
         &self,
         key: &KeyRef,
         kind: KeyKind,
@@ -120,6 +123,7 @@ impl Vault {
         if key.version().is_some() {
             return Err(VaultError::invalid("a new key is named without a version"));
         }
+        super::control::not_an_operator(key)?;
         let mut inner = self.0.inner.lock();
         let exists = || VaultError::KeyExists { key: key.to_string() };
         if inner.slot(key.name()).load().is_some() {
@@ -135,6 +139,7 @@ impl Vault {
             expires: None,
             public: public.map(hex::encode),
             sealed: None,
+            rotation: None,
             mac: String::new(),
         };
         let loaded = self.seal_and_load(&inner, &mut record, material)?;

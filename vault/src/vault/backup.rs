@@ -1,13 +1,14 @@
-//! Changing who can unseal, and taking the whole vault elsewhere, encrypted. Root operations: each needs the root secret,
-//! so under custodians' shares each needs several people.
+//! Taking the whole vault elsewhere, encrypted. Root operations: each needs the root secret, so under custodians' shares each
+//! needs several people, and under dual control two operators' signatures as well.
 use super::{
     Vault, VaultState,
+    control::{self, Kept, RootOperation, RootRequest},
     hierarchy::Hierarchy,
     root::{RootSecret, lock, unlock},
 };
 use crate::{
     error::VaultError,
-    storage::{KeyChange, StoredKey, VaultHeader},
+    storage::{JournalEntry, KeyChange, StoredKey, VaultHeader},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,87 +20,89 @@ struct Backup {
     qiao_vault_backup: u32,
     header: VaultHeader,
     keys: Vec<StoredKey>,
-    /// HMAC-SM3 over the header's `kek` and all keys, so that none can be left out.
+    journal: Vec<JournalEntry>,
+    /// HMAC-SM3 over the header's `kek`, all keys and the journal, so that none can be left out.
     mac: String,
 }
 
-/// The largest backup read: as much as the file storage holds.
+/// The largest backup read: four times what the file storage holds.
 const MAX_BACKUP: usize = 64 << 20;
 
 impl Vault {
-    /// Adds a way to unseal.
-    pub fn add_root(&self, current: &RootSecret, new: &RootSecret) -> Result<(), VaultError> {
-        self.change_locks(current, new, false)
-    }
-
-    /// Makes `new` the only way to unseal.
-    pub fn change_root(&self, current: &RootSecret, new: &RootSecret) -> Result<(), VaultError> {
-        self.change_locks(current, new, true)
-    }
-
-    fn change_locks(&self, current: &RootSecret, new: &RootSecret, only: bool) -> Result<(), VaultError> {
-        let _inner = self.0.inner.lock();
-        let old = self.0.storage.header()?.ok_or(VaultError::Uninitialised)?;
-        let root = unlock(&**self.provider(), &old, current)?;
-        let mut header = old.clone();
-        if only {
-            header.locks.clear();
-        }
-        header.locks.push(lock(&**self.provider(), new, &root)?);
-        Ok(self.0.storage.put_header(Some(&old), &header)?)
-    }
-
-    /// The whole vault as text, opened only by `under`. Needs the vault's own root secret.
-    pub fn backup(&self, current: &RootSecret, under: &RootSecret) -> Result<String, VaultError> {
+    /// The whole vault as text, opened only by `under`. Needs the vault's own root secret. A root operation.
+    pub fn backup(
+        &self,
+        current: &RootSecret,
+        under: &RootSecret,
+        request: Option<&RootRequest>,
+    ) -> Result<String, VaultError> {
         let _inner = self.0.inner.lock();
         let provider = &**self.provider();
         let header = self.0.storage.header()?.ok_or(VaultError::Uninitialised)?;
         let root = unlock(provider, &header, current)?;
         let hierarchy = Hierarchy::open(provider, &header, current)?;
-        let keys = self.0.storage.keys()?;
+        // Recorded first: the backup holds its own entry.
+        let entry = self.authorise(&hierarchy, &RootOperation::Backup, request)?;
         let header = VaultHeader { locks: vec![lock(provider, under, &root)?], ..header };
-        let mac = backup_mac(&hierarchy, provider, &header, &keys)?;
-        let backup = Backup { qiao_vault_backup: 1, header, keys, mac };
+        self.0.storage.apply(&[entry])?;
+        let (keys, journal) = (self.0.storage.keys()?, self.0.storage.journal()?);
+        let mac = backup_mac(&hierarchy, provider, &header, &keys, &journal)?;
+        let backup = Backup { qiao_vault_backup: 1, header, keys, journal, mac };
         serde_json::to_string_pretty(&backup).map_err(|error| VaultError::invalid(error.to_string()))
     }
 
+    /// A request to restore this backup, as [`Vault::request`] makes them for what a vault holds.
+    pub fn request_restore(&self, text: &str, life: i64) -> Result<RootRequest, VaultError> {
+        control::request(&**self.provider(), &parse(text)?.header, &RootOperation::Restore, life)
+    }
+
     /// Fills an uninitialised, empty vault from a backup and locks it under `new_root` alone. It stays sealed. Gives the
-    /// number of key versions.
+    /// number of key versions. A root operation: the backup's own operators approve it.
     pub fn restore(
         &self,
         text: &str,
         under: &RootSecret,
         new_root: &RootSecret,
+        request: Option<&RootRequest>,
     ) -> Result<usize, VaultError> {
         let _inner = self.0.inner.lock();
         if self.state()? != VaultState::Uninitialised || !self.0.storage.keys()?.is_empty() {
             return Err(VaultError::AlreadyInitialised);
         }
-        if text.len() > MAX_BACKUP {
-            return Err(VaultError::invalid("a backup has at most 64 MiB"));
-        }
-        let backup: Backup = serde_json::from_str(text)
-            .map_err(|error| VaultError::invalid(format!("this is no vault backup: {error}")))?;
-        if backup.qiao_vault_backup != 1 {
-            return Err(VaultError::invalid("the backup is newer than this program"));
-        }
+        let backup = parse(text)?;
         let provider = &**self.provider();
         let root = unlock(provider, &backup.header, under)?;
         let hierarchy = Hierarchy::open(provider, &backup.header, under)?;
-        let mac = backup_mac(&hierarchy, provider, &backup.header, &backup.keys)?;
+        let mac = backup_mac(&hierarchy, provider, &backup.header, &backup.keys, &backup.journal)?;
         if !super::constant_time_eq(mac.as_bytes(), backup.mac.as_bytes()) {
             return Err(VaultError::invalid("the backup was altered"));
         }
         for key in &backup.keys {
             hierarchy.load(provider, key)?;
         }
+        let kept = Kept { header: &backup.header, keys: &backup.keys, journal: &backup.journal };
+        let entry = control::authorise(provider, &hierarchy, &kept, &RootOperation::Restore, request)?;
         let count = backup.keys.len();
-        let changes: Vec<_> = backup.keys.into_iter().map(KeyChange::Insert).collect();
-        self.0.storage.apply(&changes)?;
         let header = VaultHeader { locks: vec![lock(provider, new_root, &root)?], ..backup.header };
-        self.0.storage.put_header(None, &header)?;
+        let mut changes = vec![KeyChange::Header { expected: None, new: header }];
+        changes.extend(backup.keys.into_iter().map(KeyChange::Insert));
+        changes.extend(backup.journal.into_iter().map(KeyChange::Journal));
+        changes.push(entry);
+        self.0.storage.apply(&changes)?;
         Ok(count)
     }
+}
+
+fn parse(text: &str) -> Result<Backup, VaultError> {
+    if text.len() > MAX_BACKUP {
+        return Err(VaultError::invalid("a backup has at most 64 MiB"));
+    }
+    let backup: Backup = serde_json::from_str(text)
+        .map_err(|error| VaultError::invalid(format!("this is no vault backup: {error}")))?;
+    if backup.qiao_vault_backup != 1 {
+        return Err(VaultError::invalid("the backup is newer than this program"));
+    }
+    Ok(backup)
 }
 
 fn backup_mac(
@@ -107,7 +110,11 @@ fn backup_mac(
     provider: &dyn crate::provider::Provider,
     header: &VaultHeader,
     keys: &[StoredKey],
+    journal: &[JournalEntry],
 ) -> Result<String, VaultError> {
-    let keys = serde_json::to_vec(keys).map_err(|error| VaultError::invalid(error.to_string()))?;
-    Ok(hex::encode(hierarchy.mac(provider, &[b"qiao vault backup", header.kek.as_bytes(), &keys])))
+    let invalid = |error: serde_json::Error| VaultError::invalid(error.to_string());
+    let keys = serde_json::to_vec(keys).map_err(invalid)?;
+    let journal = serde_json::to_vec(journal).map_err(invalid)?;
+    let parts: [&[u8]; 6] = [b"qiao vault backup", header.kek.as_bytes(), b"\n", &keys, b"\n", &journal];
+    Ok(hex::encode(hierarchy.mac(provider, &parts)))
 }

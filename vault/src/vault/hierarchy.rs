@@ -8,7 +8,7 @@ use crate::{
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyState},
     provider::{Provider, Sm4Mode},
-    storage::{StoredKey, VaultHeader},
+    storage::{Control, JournalEntry, StoredKey, VaultHeader},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -18,22 +18,32 @@ pub(super) struct Hierarchy {
     kek: Zeroizing<[u8; 16]>,
     /// Seals records against exchange.
     mac: Zeroizing<[u8; 32]>,
+    /// As the seal of the key-encryption key says.
+    pub(super) control: Control,
 }
 
-const KEK_AAD: &[u8] = b"qiao vault kek";
+/// What the key-encryption key's seal is bound to, so that dual control cannot be switched off in the storage.
+fn kek_aad(control: Control) -> &'static [u8] {
+    match control {
+        Control::Single => b"qiao vault kek",
+        Control::Dual => b"qiao vault kek under dual control",
+    }
+}
 
 impl Hierarchy {
     pub(super) fn create(
         provider: &dyn Provider,
         secret: &RootSecret,
+        control: Control,
     ) -> Result<(VaultHeader, Self), VaultError> {
         let (mut root, mut kek) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 16]));
         provider.random(&mut *root)?;
         provider.random(&mut *kek)?;
         let lock = lock(provider, secret, &root)?;
         let (root_key, mac) = split_root(provider, &root)?;
-        let kek_sealed = seal(provider, &root_key, KEK_AAD, &*kek)?;
-        Ok((VaultHeader { format: 1, locks: vec![lock], kek: kek_sealed }, Self { kek, mac }))
+        let kek_sealed = seal(provider, &root_key, kek_aad(control), &*kek)?;
+        let header = VaultHeader { format: 1, control, locks: vec![lock], kek: kek_sealed };
+        Ok((header, Self { kek, mac, control }))
     }
 
     pub(super) fn open(
@@ -49,9 +59,24 @@ impl Hierarchy {
         }
         let root = unlock(provider, header, secret)?;
         let (root_key, mac) = split_root(provider, &root)?;
-        let kek = unseal(provider, &root_key, KEK_AAD, &header.kek).ok_or(VaultError::WrongRoot)?;
+        let control = header.control;
+        let kek = unseal(provider, &root_key, kek_aad(control), &header.kek).ok_or(VaultError::WrongRoot)?;
         let kek = Zeroizing::new(kek.as_slice().try_into().map_err(|_| VaultError::WrongRoot)?);
-        Ok(Self { kek, mac })
+        Ok(Self { kek, mac, control })
+    }
+
+    /// Fills `mac` of a journal entry, which follows on the one with the mac `before` (empty for none).
+    pub(super) fn seal_entry(
+        &self,
+        provider: &dyn Provider,
+        before: &str,
+        entry: &mut JournalEntry,
+    ) -> Result<(), VaultError> {
+        entry.mac = String::new();
+        let text = serde_json::to_vec(entry).map_err(|error| VaultError::invalid(error.to_string()))?;
+        entry.mac =
+            hex::encode(self.mac(provider, &[b"qiao vault journal", before.as_bytes(), b"\n", &text]));
+        Ok(())
     }
 
     /// Fills `sealed` and `mac` of a record.
@@ -68,20 +93,26 @@ impl Hierarchy {
         Ok(())
     }
 
-    /// Verifies a record and unseals its key.
-    pub(super) fn load(&self, provider: &dyn Provider, stored: &StoredKey) -> Result<LoadedKey, VaultError> {
+    /// The secret bytes of a record, which is verified first.
+    pub(super) fn material(
+        &self,
+        provider: &dyn Provider,
+        stored: &StoredKey,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         let altered = || VaultError::AlteredRecord { key: format!("{}#{}", stored.name, stored.version) };
         let mac = self.record_mac(provider, stored)?;
         let kept = hex::decode(&stored.mac).map_err(|_| altered())?;
         if !crate::vault::constant_time_eq(&mac, &kept) {
             return Err(altered());
         }
-        let secret = match &stored.sealed {
-            Some(sealed) => {
-                Some(unseal(provider, &self.kek, &record_aad(stored), sealed).ok_or_else(altered)?)
-            }
-            None => None,
-        };
+        let Some(sealed) = &stored.sealed else { return Ok(None) };
+        unseal(provider, &self.kek, &record_aad(stored), sealed).map(Some).ok_or_else(altered)
+    }
+
+    /// Verifies a record and unseals its key.
+    pub(super) fn load(&self, provider: &dyn Provider, stored: &StoredKey) -> Result<LoadedKey, VaultError> {
+        let altered = || VaultError::AlteredRecord { key: format!("{}#{}", stored.name, stored.version) };
+        let secret = self.material(provider, stored)?;
         let mut info = KeyInfo {
             name: stored.name.clone(),
             version: stored.version,
@@ -95,6 +126,7 @@ impl Hierarchy {
                 _ => public.clone(),
             }),
             secret: secret.is_some(),
+            rotation: stored.rotation,
         };
         let material = match (stored.state, stored.kind, secret) {
             (KeyState::Destroyed, ..) => Material::Destroyed,

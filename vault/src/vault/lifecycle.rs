@@ -4,6 +4,7 @@
 use super::{
     Inner, Vault,
     admin::{now, public_point},
+    control::{RootOperation, RootRequest, not_an_operator},
     loaded::LoadedKey,
 };
 use crate::{
@@ -31,6 +32,11 @@ const MAX_VERSIONS: u32 = 1000;
 impl Vault {
     /// Makes a new version active; the one so far keeps verifying and decrypting (retiring) until [`Vault::retire`].
     pub fn rotate(&self, key: &KeyRef, new: NewVersion<'_>) -> Result<KeyInfo, VaultError> {
+        self.check_new(key, new)?;
+        self.rotate_unchecked(key, new)
+    }
+
+    pub(super) fn rotate_unchecked(&self, key: &KeyRef, new: NewVersion<'_>) -> Result<KeyInfo, VaultError> {
         let mut edit = self.edit(key)?;
         edit.retire_active()?;
         edit.add(new, KeyState::Active)?;
@@ -40,6 +46,7 @@ impl Vault {
     /// Adds a version that already verifies and decrypts but does not produce before [`Vault::activate`]; for changes
     /// agreed with a partner for a later hour.
     pub fn announce(&self, key: &KeyRef, new: NewVersion<'_>) -> Result<KeyInfo, VaultError> {
+        self.check_new(key, new)?;
         let mut edit = self.edit(key)?;
         edit.add(new, KeyState::Pending)?;
         edit.commit()
@@ -62,15 +69,37 @@ impl Vault {
         edit.commit()
     }
 
-    /// Wipes a retired version's material for good; what only it could open is lost.
-    pub fn destroy(&self, key: &KeyRef) -> Result<KeyInfo, VaultError> {
+    /// Wipes a retired version's material for good; what only it could open is lost. A root operation.
+    pub fn destroy(&self, key: &KeyRef, request: Option<&RootRequest>) -> Result<KeyInfo, VaultError> {
         let mut edit = self.edit(key)?;
         edit.check(key, &[KeyState::Retired])?;
         edit.set(key, |record| {
             record.state = KeyState::Destroyed;
             record.sealed = None;
         })?;
+        let hierarchy = edit.inner.hierarchy.as_ref().ok_or(VaultError::Sealed)?;
+        let entry = self.authorise(hierarchy, &RootOperation::Destroy(key.clone()), request)?;
+        edit.changes.push(entry);
         edit.commit()
+    }
+
+    pub(super) fn edit_newest(
+        &self,
+        key: &KeyRef,
+        change: impl FnOnce(&mut StoredKey),
+    ) -> Result<KeyInfo, VaultError> {
+        let mut edit = self.edit(key)?;
+        let newest = edit.records.last().map_or(1, |record| record.version);
+        edit.set(&key.at(newest), change)?;
+        edit.commit()
+    }
+
+    /// Under dual control a key's material comes in wrapped.
+    fn check_new(&self, key: &KeyRef, new: NewVersion<'_>) -> Result<(), VaultError> {
+        match new {
+            NewVersion::Material(_) => self.may_come_plain(self.key(key).info()?.kind),
+            _ => Ok(()),
+        }
     }
 
     /// Sets when a version should have been replaced (Unix seconds); a warning, never an end.
@@ -91,6 +120,7 @@ impl Vault {
     }
 
     fn edit(&self, key: &KeyRef) -> Result<Edit<'_>, VaultError> {
+        not_an_operator(key)?;
         let inner = self.0.inner.lock();
         let hierarchy = inner.hierarchy.as_ref().ok_or(VaultError::Sealed)?;
         let mut records = self.0.storage.keys()?;

@@ -3,7 +3,7 @@ use super::hierarchy::{seal, unseal};
 use crate::{
     error::VaultError,
     provider::Provider,
-    storage::{LockKind, PassphraseCost, RootLock, VaultHeader},
+    storage::{CustodianSet, LockKind, PassphraseCost, RootLock, VaultHeader},
 };
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::{
@@ -20,8 +20,8 @@ pub enum RootSecret {
     KeyFile(Zeroizing<Vec<u8>>),
     /// 12 to 1024 bytes of UTF-8; the cost applies when a lock is made, unlocking takes the lock's own.
     Passphrase(Zeroizing<String>, PassphraseCost),
-    /// What enough custodians' shares join to; see [`crate::vault::join_shares`].
-    Custodians(Zeroizing<[u8; 32]>),
+    /// What enough custodians' shares join to, and which shares; see [`crate::vault::join_shares`].
+    Custodians(Zeroizing<[u8; 32]>, CustodianSet),
 }
 
 impl RootSecret {
@@ -57,11 +57,12 @@ impl RootSecret {
         }
     }
 
-    fn kind(&self) -> LockKind {
+    /// Which kind of lock it opens.
+    pub fn kind(&self) -> LockKind {
         match self {
             Self::KeyFile(_) => LockKind::KeyFile,
             Self::Passphrase(..) => LockKind::Passphrase,
-            Self::Custodians(_) => LockKind::Custodians,
+            Self::Custodians(..) => LockKind::Custodians,
         }
     }
 
@@ -83,7 +84,7 @@ impl RootSecret {
                 provider.sm3_kdf(&[b"qiao vault passphrase", salt, &*stretched], &mut *key)?;
             }
             Self::Passphrase(..) => return Err(VaultError::invalid("a passphrase has 12 to 1024 bytes")),
-            Self::Custodians(joined) => {
+            Self::Custodians(joined, _) => {
                 provider.sm3_kdf(&[b"qiao vault custodians", salt, &**joined], &mut *key)?;
             }
         }
@@ -114,13 +115,14 @@ pub(super) fn lock(
 ) -> Result<RootLock, VaultError> {
     let mut salt = [0; 16];
     provider.random(&mut salt)?;
-    let cost = match secret {
-        RootSecret::Passphrase(_, cost) => Some(*cost),
-        _ => None,
+    let (cost, custodians) = match secret {
+        RootSecret::Passphrase(_, cost) => (Some(*cost), None),
+        RootSecret::Custodians(_, set) => (None, Some(set.clone())),
+        _ => (None, None),
     };
     let key = secret.lock_key(provider, &salt, cost)?;
     let sealed = seal(provider, &key, ROOT_AAD, root)?;
-    Ok(RootLock { kind: secret.kind(), salt: hex::encode(salt), cost, sealed })
+    Ok(RootLock { kind: secret.kind(), salt: hex::encode(salt), cost, custodians, sealed })
 }
 
 pub(super) fn unlock(

@@ -1,6 +1,6 @@
 //! The root secret split among custodians, any m of n of whom unseal together: Shamir's scheme over GF(2^8). For dual control.
 use super::RootSecret;
-use crate::{error::VaultError, provider::Provider};
+use crate::{error::VaultError, provider::Provider, storage::CustodianSet};
 use sm3::{Digest, Sm3};
 use zeroize::Zeroizing;
 
@@ -38,7 +38,8 @@ pub fn split_shares(
             Zeroizing::new(format!("{}-{check}", *body))
         })
         .collect();
-    Ok((RootSecret::Custodians(rows.swap_remove(0)), shares))
+    let set = CustodianSet { set: hex::encode(set), needed, total };
+    Ok((RootSecret::Custodians(rows.swap_remove(0), set), shares))
 }
 
 struct Share {
@@ -46,6 +47,12 @@ struct Share {
     needed: u8,
     index: u8,
     value: Zeroizing<[u8; 32]>,
+}
+
+/// The place (from 1) of a share in this set; `None` where it is mistyped or of another set.
+pub(super) fn index_in(set: &CustodianSet, text: &str) -> Option<u8> {
+    let share = parse(text.trim())?;
+    (share.set == set.set && share.needed == set.needed).then_some(share.index)
 }
 
 /// Joins custodians' shares to the root secret. Says which share is mistyped, from another set or given twice, and how
@@ -77,7 +84,9 @@ pub fn join_shares<T: AsRef<str>>(shares: &[T]) -> Result<RootSecret, VaultError
             *sum ^= multiply(*value, weight);
         }
     }
-    Ok(RootSecret::Custodians(secret))
+    let first = &used[0];
+    let set = CustodianSet { set: first.set.clone(), needed: first.needed, total: 0 };
+    Ok(RootSecret::Custodians(secret, set))
 }
 
 fn parse(text: &str) -> Option<Share> {
@@ -130,7 +139,7 @@ mod tests {
 
     fn bytes(secret: &RootSecret) -> &[u8; 32] {
         match secret {
-            RootSecret::Custodians(bytes) => bytes,
+            RootSecret::Custodians(bytes, _) => bytes,
             _ => panic!("shares join to a custodians' secret"),
         }
     }

@@ -5,8 +5,8 @@ use crate::{
     format::SignatureFormat,
     key::{KeyKind, KeyRef, KeyState, Purpose},
     provider::{DEFAULT_SM2_ID, pure::PureProvider},
-    storage::{KeyStorage, MemoryStorage, PassphraseCost},
-    vault::{NewVersion, RootSecret, Vault, VaultState, join_shares, split_shares},
+    storage::{KeyStorage, LockKind, MemoryStorage, PassphraseCost},
+    vault::{LockChange, NewVersion, RootSecret, Vault, VaultState, join_shares, split_shares},
 };
 use serde_json::json;
 use std::{
@@ -49,7 +49,7 @@ fn a_rotated_key_signs_anew_and_still_verifies_the_old_until_retired() {
     vault.retire(&name.at(1)).unwrap();
     assert!(matches!(verify(&old), Err(VaultError::Refused { .. })));
     vault.key(&name.at(1)).verify(b"m", DEFAULT_SM2_ID, &old, SignatureFormat::Raw).unwrap();
-    vault.destroy(&name.at(1)).unwrap();
+    vault.destroy(&name.at(1), None).unwrap();
     assert!(matches!(
         vault.key(&name.at(1)).sign(b"m", DEFAULT_SM2_ID, SignatureFormat::Raw),
         Err(VaultError::UnknownKey { .. })
@@ -80,7 +80,7 @@ fn refuses_steps_a_version_cannot_take_and_says_which_it_could() {
     let vault = Vault::in_memory().unwrap();
     let name = key("vault:data");
     vault.generate(&name, KeyKind::Sm4, Purpose::Encrypt).unwrap();
-    let text = vault.destroy(&name.at(1)).unwrap_err().to_string();
+    let text = vault.destroy(&name.at(1), None).unwrap_err().to_string();
     assert_eq!(text, "vault:data#1 is active; this needs retired");
     assert!(vault.retire(&name).unwrap_err().to_string().contains("name the version"));
     assert!(matches!(vault.retire(&name.at(7)), Err(VaultError::UnknownKey { .. })));
@@ -113,7 +113,7 @@ fn values_sealed_before_a_rotation_open_after_it() {
     assert_eq!(&**handle.open_value(&old, b"").unwrap(), b"v");
     let new = handle.seal_value(b"v", b"").unwrap();
     assert_eq!(crate::vault::KeyHandle::sealed_version(&new), Some(2));
-    vault.destroy(&name.at(1)).unwrap();
+    vault.destroy(&name.at(1), None).unwrap();
     assert!(matches!(handle.open_value(&old, b""), Err(VaultError::UnknownKey { .. })));
 }
 
@@ -204,8 +204,11 @@ fn custodians_unseal_together_and_passphrases_alone() {
     assert!(vault.exists(&key("vault:k")));
 
     let wrong = split_shares(&PureProvider, 2, 2).unwrap().0;
-    assert!(matches!(vault.add_root(&wrong, &phrase("a long passphrase")), Err(VaultError::WrongRoot)));
-    vault.add_root(&root, &phrase("a long passphrase")).unwrap();
+    assert!(matches!(
+        vault.change_locks(&wrong, LockChange::Add(&phrase("a long passphrase")), None),
+        Err(VaultError::WrongRoot)
+    ));
+    vault.change_locks(&root, LockChange::Add(&phrase("a long passphrase")), None).unwrap();
     let other = Vault::open(storage.clone());
     other.unseal(&phrase("a long passphrase")).unwrap();
     assert!(other.exists(&key("vault:k")));
@@ -214,7 +217,14 @@ fn custodians_unseal_together_and_passphrases_alone() {
         Err(VaultError::WrongRoot)
     ));
 
-    vault.change_root(&root, &file(1)).unwrap();
+    let gone = vault.change_locks(&root, LockChange::Remove(LockKind::KeyFile), None).unwrap_err();
+    assert_eq!(gone.to_string(), "a key file does not unseal this vault");
+    vault.change_locks(&root, LockChange::Replace(LockKind::Custodians, &file(1)), None).unwrap();
+    vault.change_locks(&file(1), LockChange::Remove(LockKind::Passphrase), None).unwrap();
+    assert!(
+        vault.change_locks(&file(1), LockChange::Remove(LockKind::KeyFile), None).is_err(),
+        "the last one"
+    );
     for gone in [&root, &phrase("a long passphrase")] {
         assert!(matches!(Vault::open(storage.clone()).unseal(gone), Err(VaultError::WrongRoot)));
     }
@@ -239,22 +249,22 @@ fn a_backup_restores_every_version_under_a_new_root_and_shows_any_change() {
     vault.generate(&name, KeyKind::Sm4, Purpose::Encrypt).unwrap();
     let sealed = vault.key(&name).seal_value(b"v", b"").unwrap();
     vault.rotate(&name, NewVersion::Generated).unwrap();
-    assert!(matches!(vault.backup(&file(9), &phrase("the backup's own")), Err(VaultError::WrongRoot)));
-    let text = vault.backup(&file(1), &phrase("the backup's own")).unwrap();
+    assert!(matches!(vault.backup(&file(9), &phrase("the backup's own"), None), Err(VaultError::WrongRoot)));
+    let text = vault.backup(&file(1), &phrase("the backup's own"), None).unwrap();
 
     let fresh = Vault::open(Arc::new(MemoryStorage::default()));
     let root = file(2);
-    assert!(matches!(fresh.restore(&text, &file(1), &root), Err(VaultError::WrongRoot)));
+    assert!(matches!(fresh.restore(&text, &file(1), &root, None), Err(VaultError::WrongRoot)));
     let mut altered: serde_json::Value = serde_json::from_str(&text).unwrap();
     altered["keys"].as_array_mut().unwrap().pop();
-    let altered = fresh.restore(&altered.to_string(), &phrase("the backup's own"), &root);
+    let altered = fresh.restore(&altered.to_string(), &phrase("the backup's own"), &root, None);
     assert!(altered.unwrap_err().to_string().contains("altered"));
-    assert_eq!(fresh.restore(&text, &phrase("the backup's own"), &root).unwrap(), 2);
+    assert_eq!(fresh.restore(&text, &phrase("the backup's own"), &root, None).unwrap(), 2);
     assert_eq!(fresh.state().unwrap(), VaultState::Sealed);
     fresh.unseal(&root).unwrap();
     assert_eq!(&**fresh.key(&name).open_value(&sealed, b"").unwrap(), b"v");
     assert!(matches!(
-        fresh.restore(&text, &phrase("the backup's own"), &root),
+        fresh.restore(&text, &phrase("the backup's own"), &root, None),
         Err(VaultError::AlreadyInitialised)
     ));
 }
