@@ -1,26 +1,24 @@
-//! SM2 certificates and certificate requests (GM/T 0015, X.509): a partner's key out of its certificate, a chain checked up to
-//! a trusted root, a request for our own. Revocation lists are not read here.
+//! Certificates (X.509, GM/T 0015) and requests for them: a partner's key out of its certificate, a chain checked up to a trusted
+//! root and, where asked for, against revocation, certificates and requests of our own.
 use crate::{
     error::VaultError,
-    format::{
-        SignatureFormat,
-        der::{self, Element},
-    },
     key_text::write_sm2_public_pem,
-    provider::{DEFAULT_SM2_ID, Provider, sm2_z},
+    provider::{DEFAULT_SM2_ID, Provider},
+    revocation::Revocation,
     vault::KeyHandle,
 };
 
+mod issue;
+pub(crate) mod parse;
+mod public;
 mod request;
-mod time;
+pub(crate) mod time;
 
+pub(crate) use issue::extension;
+pub use issue::{CertificateUse, Validity, issue_certificate};
+pub use public::PublicKey;
+pub(crate) use public::{Algorithm, Digest, own_algorithm, sign_with, signed};
 pub use request::{Subject, certificate_request};
-
-const OID_SM2_WITH_SM3: &[u8] = &[0x2a, 0x81, 0x1c, 0xcf, 0x55, 0x01, 0x83, 0x75];
-const OID_BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
-const OID_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
-/// Extensions that may be critical without being looked at: they do not restrict what a chain means here.
-const OID_EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 
 /// The longest chain followed, the leaf included.
 const MAX_CHAIN: usize = 8;
@@ -30,7 +28,8 @@ const MAX_CERTIFICATE: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     #[error(
-        "this is no SM2 certificate: PEM or DER of X.509 version 3 with an SM2 key, signed with SM2 and SM3"
+        "this is no certificate this program reads: PEM or DER of X.509 version 3, signed by SM2 with SM3, by ECDSA on P-256 or \
+         by RSA, of a key of one of these kinds"
     )]
     Malformed,
     #[error("a certificate of the chain is not yet or no longer valid")]
@@ -45,36 +44,43 @@ pub enum CertificateError {
     UnknownCritical,
     #[error("a chain has at most 8 certificates")]
     TooLong,
+    #[error("a certificate of the chain was revoked")]
+    Revoked,
+    #[error("no revocation list or answer at hand, in force now, speaks of a certificate of the chain")]
+    RevocationUnknown,
+    #[error("the certificate is not for this use")]
+    WrongUse,
 }
 
 use CertificateError::{Malformed, NoAuthority, OutOfTime, Signature, TooLong, UnknownCritical, Untrusted};
 
 /// A parsed certificate; parsing verifies nothing.
+#[derive(Clone)]
 pub struct Certificate {
-    whole: Vec<u8>,
+    pub(crate) whole: Vec<u8>,
     /// The signed part, as it stands in `whole`.
     signed: std::ops::Range<usize>,
-    signature: [u8; 64],
+    algorithm: Algorithm,
+    signature: Vec<u8>,
     /// DER of the names.
-    issuer: Vec<u8>,
-    subject: Vec<u8>,
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) subject: Vec<u8>,
     /// Big-endian.
     pub serial: Vec<u8>,
     /// Unix seconds.
     pub not_before: i64,
     pub not_after: i64,
-    /// x ‖ y.
-    pub public: [u8; 64],
-    authority: bool,
-    path_length: Option<usize>,
-    /// Absent means any.
-    key_usage: Option<u8>,
-    unknown_critical: bool,
+    pub public: PublicKey,
+    /// What the public key's BIT STRING holds, which OCSP names an issuer by.
+    pub(crate) key_bits: Vec<u8>,
+    extensions: parse::Extensions,
 }
 
 /// First byte of the keyUsage bit string.
 const DIGITAL_SIGNATURE: u8 = 0x80;
+const NON_REPUDIATION: u8 = 0x40;
 const KEY_CERT_SIGN: u8 = 0x04;
+const CRL_SIGN: u8 = 0x02;
 
 impl Certificate {
     /// From PEM (`BEGIN CERTIFICATE`) or DER, at most 64 KiB.
@@ -87,26 +93,57 @@ impl Certificate {
             Some(text) => crate::key_text::read_pem(text, "CERTIFICATE").map_err(|_| Malformed)?,
             None => bytes.to_vec(),
         };
-        parse(&whole).ok_or(Malformed)
+        parse::parse(whole).ok_or(Malformed)
     }
 
-    /// Whether the key may sign messages: keyUsage absent or with digitalSignature.
+    /// The certificate as it was read, in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.whole
+    }
+
+    /// Whether the key may sign messages: keyUsage absent, or with digitalSignature or nonRepudiation.
     pub fn may_sign(&self) -> bool {
-        self.key_usage.is_none_or(|bits| bits & DIGITAL_SIGNATURE != 0)
+        self.has_usage(DIGITAL_SIGNATURE | NON_REPUDIATION)
     }
 
-    fn check_signature(&self, provider: &dyn Provider, issuer: &[u8; 64]) -> Result<(), CertificateError> {
-        let verify = || {
-            let z = sm2_z(provider, issuer, DEFAULT_SM2_ID)?;
-            let digest = provider.sm3(&[&z, &self.whole[self.signed.clone()]]);
-            provider.sm2_public(issuer)?.verify_digest(&digest, &self.signature)
-        };
-        verify().map_err(|_| Signature)
+    /// Whether the key may sign revocation lists: keyUsage absent or with cRLSign.
+    pub(crate) fn may_sign_lists(&self) -> bool {
+        self.has_usage(CRL_SIGN)
     }
 
-    fn check_at(&self, now: i64) -> Result<(), CertificateError> {
+    fn has_usage(&self, wanted: u8) -> bool {
+        self.extensions.key_usage.is_none_or(|bits| bits & wanted != 0)
+    }
+
+    /// Whether extendedKeyUsage names this use; one that is absent names none.
+    pub(crate) fn names_use(&self, oid: &[u8]) -> bool {
+        self.extensions.uses.iter().any(|known| known == oid)
+    }
+
+    /// Whether extendedKeyUsage names this use, is critical and names nothing else. RFC 3161 §2.3.
+    pub(crate) fn is_only_for(&self, oid: &[u8]) -> bool {
+        self.extensions.uses_critical && self.extensions.uses.len() == 1 && self.names_use(oid)
+    }
+
+    pub(crate) fn check_signature(
+        &self,
+        provider: &dyn Provider,
+        issuer: &PublicKey,
+    ) -> Result<(), CertificateError> {
+        issuer
+            .verify(
+                provider,
+                self.algorithm,
+                &self.whole[self.signed.clone()],
+                &self.signature,
+                DEFAULT_SM2_ID,
+            )
+            .map_err(|_| Signature)
+    }
+
+    pub(crate) fn check_at(&self, now: i64) -> Result<(), CertificateError> {
         match () {
-            () if self.unknown_critical => Err(UnknownCritical),
+            () if self.extensions.unknown_critical => Err(UnknownCritical),
             () if !(self.not_before..=self.not_after).contains(&now) => Err(OutOfTime),
             () => Ok(()),
         }
@@ -114,26 +151,84 @@ impl Certificate {
 
     /// Whether it may issue a certificate with that many authorities between itself and the leaf.
     fn check_authority(&self, below: usize) -> Result<(), CertificateError> {
-        let may = self.authority
-            && self.path_length.is_none_or(|length| below <= length)
-            && self.key_usage.is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
+        let may = self.extensions.authority
+            && self.extensions.path_length.is_none_or(|length| below <= length)
+            && self.has_usage(KEY_CERT_SIGN);
         if may { Ok(()) } else { Err(NoAuthority) }
     }
 }
 
 /// Follows the chain from its leaf (first) through the given intermediates, in order, to one of the roots, all valid at
-/// `now` (Unix seconds). Gives the leaf's key x ‖ y. RFC 5280 §6 without policies, name constraints and revocation; a
-/// critical extension of these kinds is refused.
+/// `now` (Unix seconds). Gives the leaf's key. RFC 5280 §6 without policies and name constraints; a critical extension of
+/// these kinds is refused. Revocation is not looked at; see [`verify_chain_with`].
 pub fn verify_chain(
     provider: &dyn Provider,
     chain: &[Certificate],
     roots: &[Certificate],
     now: i64,
-) -> Result<[u8; 64], CertificateError> {
-    let leaf = chain.first().ok_or(Untrusted)?;
+) -> Result<PublicKey, CertificateError> {
+    verify_chain_with(provider, chain, roots, now, &Revocation::None)
+}
+
+/// As [`verify_chain`]; every certificate below the root must also pass the revocation check.
+///
+/// ```
+/// use qiao_vault::certificate::{Certificate, CertificateError, PublicKey, verify_chain_with};
+/// use qiao_vault::revocation::{Missing, Revocation, RevocationList};
+/// # use qiao_vault::PureProvider;
+/// fn partner_key(
+///     chain: &[Certificate],
+///     roots: &[Certificate],
+///     lists: &[RevocationList],
+///     now: i64,
+/// ) -> Result<PublicKey, CertificateError> {
+///     let revocation = Revocation::Lists { lists, missing: Missing::Refuse };
+///     verify_chain_with(&PureProvider, chain, roots, now, &revocation)
+/// }
+/// # assert_eq!(partner_key(&[], &[], &[], 0), Err(CertificateError::Untrusted));
+/// ```
+pub fn verify_chain_with(
+    provider: &dyn Provider,
+    chain: &[Certificate],
+    roots: &[Certificate],
+    now: i64,
+    revocation: &Revocation<'_>,
+) -> Result<PublicKey, CertificateError> {
+    let chain: Vec<&Certificate> = chain.iter().collect();
+    let leaf = *chain.first().ok_or(Untrusted)?;
+    for (certificate, issuer) in path(provider, &chain, roots, now)? {
+        revocation.check(certificate, issuer, now)?;
+    }
+    Ok(leaf.public.clone())
+}
+
+/// The leaf and, of an unordered bag, the certificates that lead on from it by their names.
+pub(crate) fn ordered<'a>(leaf: &'a Certificate, bag: &'a [Certificate]) -> Vec<&'a Certificate> {
+    let mut chain = vec![leaf];
+    while chain.len() < MAX_CHAIN {
+        let last = chain[chain.len() - 1];
+        let next = bag
+            .iter()
+            .find(|next| next.subject == last.issuer && !chain.iter().any(|known| known.whole == next.whole));
+        match next {
+            Some(next) => chain.push(next),
+            None => break,
+        }
+    }
+    chain
+}
+
+/// Each certificate on the way to a root with the one that issued it.
+pub(crate) fn path<'a>(
+    provider: &dyn Provider,
+    chain: &[&'a Certificate],
+    roots: &'a [Certificate],
+    now: i64,
+) -> Result<Vec<(&'a Certificate, &'a Certificate)>, CertificateError> {
     if chain.len() > MAX_CHAIN {
         return Err(TooLong);
     }
+    let mut path = Vec::with_capacity(chain.len());
     for (at, certificate) in chain.iter().enumerate() {
         certificate.check_at(now)?;
         if at > 0 {
@@ -147,112 +242,21 @@ pub fn verify_chain(
                 .and_then(|()| root.check_authority(at))
                 .and_then(|()| certificate.check_signature(provider, &root.public));
             match issued {
-                Ok(()) => return Ok(leaf.public),
+                Ok(()) => {
+                    path.push((*certificate, root));
+                    return Ok(path);
+                }
                 Err(error) => refusal = error,
             }
         }
-        let next = chain.get(at + 1).filter(|next| next.subject == certificate.issuer);
-        certificate.check_signature(provider, &next.ok_or(refusal)?.public)?;
+        let next = *chain.get(at + 1).filter(|next| next.subject == certificate.issuer).ok_or(refusal)?;
+        certificate.check_signature(provider, &next.public)?;
+        path.push((*certificate, next));
     }
     Err(Untrusted)
 }
 
-fn parse(whole: &[u8]) -> Option<Certificate> {
-    let mut outer = der::read_sequence(whole)?;
-    let signed = der::element(&mut outer)?;
-    let algorithm = der::element(&mut outer)?;
-    let signature = SignatureFormat::Der.read(bit_string(&der::element(&mut outer)?)?)?;
-    let start = signed.whole.as_ptr() as usize - whole.as_ptr() as usize;
-    let mut body = signed.content_of(der::SEQUENCE)?;
-    let version = der::element(&mut body)?;
-    let serial = der::element(&mut body)?.content_of(der::INTEGER)?.to_vec();
-    let inner_algorithm = der::element(&mut body)?;
-    let is_sm2 = |element: &Element<'_>| {
-        let mut content = element.content_of(der::SEQUENCE)?;
-        (der::element(&mut content)?.content_of(der::OID)? == OID_SM2_WITH_SM3).then_some(())
-    };
-    is_sm2(&algorithm)?;
-    is_sm2(&inner_algorithm)?;
-    let issuer = der::element(&mut body)?.whole.to_vec();
-    let mut validity = der::element(&mut body)?.content_of(der::SEQUENCE)?;
-    let not_before = time::unix_seconds(&der::element(&mut validity)?)?;
-    let not_after = time::unix_seconds(&der::element(&mut validity)?)?;
-    let subject = der::element(&mut body)?.whole.to_vec();
-    let public = der::element(&mut body)?;
-    let extensions = loop {
-        let next = der::element(&mut body)?;
-        if next.tag == 0xa3 {
-            break extensions(next.content)?;
-        }
-    };
-    let complete = outer.is_empty() && body.is_empty() && version.whole == [0xa0, 3, 2, 1, 2];
-    if !complete {
-        return None;
-    }
-    Some(Certificate {
-        whole: whole.to_vec(),
-        signed: start..start + signed.whole.len(),
-        signature,
-        issuer,
-        subject,
-        serial,
-        not_before,
-        not_after,
-        public: crate::key_text::read_sm2_public_der(public.whole)?,
-        authority: extensions.authority,
-        path_length: extensions.path_length,
-        key_usage: extensions.key_usage,
-        unknown_critical: extensions.unknown_critical,
-    })
-}
-
-/// The bytes of a BIT STRING without unused bits.
-fn bit_string<'a>(element: &Element<'a>) -> Option<&'a [u8]> {
-    element.content_of(der::BIT_STRING)?.strip_prefix(&[0])
-}
-
-#[derive(Default)]
-struct Extensions {
-    authority: bool,
-    path_length: Option<usize>,
-    key_usage: Option<u8>,
-    unknown_critical: bool,
-}
-
-fn extensions(explicit: &[u8]) -> Option<Extensions> {
-    let mut found = Extensions::default();
-    let mut list = der::read_sequence(explicit)?;
-    while !list.is_empty() {
-        let mut extension = der::element(&mut list)?.content_of(der::SEQUENCE)?;
-        let oid = der::element(&mut extension)?.content_of(der::OID)?;
-        let mut value = der::element(&mut extension)?;
-        let critical = value.tag == der::BOOLEAN && value.content == [0xff];
-        if value.tag == der::BOOLEAN {
-            value = der::element(&mut extension)?;
-        }
-        let mut value = value.content_of(der::OCTET_STRING)?;
-        match oid {
-            OID_BASIC_CONSTRAINTS => {
-                let mut constraints = der::read_sequence(value)?;
-                if constraints.starts_with(&[der::BOOLEAN]) {
-                    found.authority = der::element(&mut constraints)?.content == [0xff];
-                }
-                if !constraints.is_empty() {
-                    let mut length = [0; 1];
-                    der::take_integer(&mut constraints, &mut length)?;
-                    found.path_length = Some(length[0].into());
-                }
-            }
-            OID_KEY_USAGE => {
-                let bits = der::element(&mut value)?.content_of(der::BIT_STRING)?;
-                found.key_usage = Some(*bits.get(1).unwrap_or(&0));
-            }
-            OID_EXTENDED_KEY_USAGE => {}
-            _ => found.unknown_critical |= critical,
-        }
-    }
-    Some(found)
-}
-
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

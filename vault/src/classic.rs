@@ -185,7 +185,7 @@ impl ClassicKey {
     }
 }
 
-fn is_rsa_public(der: &[u8]) -> bool {
+pub(crate) fn is_rsa_public(der: &[u8]) -> bool {
     let (mut modulus, mut exponent) = ([0; 1024], [0; 8]);
     let mut read = || {
         let mut body = format::der::read_sequence(der)?;

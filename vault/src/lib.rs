@@ -10,10 +10,13 @@ pub mod format;
 pub mod integrity;
 pub mod key;
 pub mod key_text;
+pub mod message;
 pub mod provider;
+pub mod revocation;
 pub mod seals;
 pub mod self_test;
 pub mod storage;
+pub mod timestamp;
 pub mod vault;
 
 pub use classic::ClassicSignature;

@@ -1,7 +1,6 @@
 //! A request for a certificate of one of our keys (PKCS#10 with SM2, GM/T 0092). For `qiao keys csr`.
-use super::{
-    DEFAULT_SM2_ID, KeyHandle, OID_SM2_WITH_SM3, SignatureFormat, VaultError, der, write_sm2_public_pem,
-};
+use super::{DEFAULT_SM2_ID, KeyHandle, VaultError, public, write_sm2_public_pem};
+use crate::format::der;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// Whom the certificate shall name. Empty parts are left out.
@@ -18,7 +17,6 @@ pub struct Subject {
 
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
-const SET: u8 = 0x31;
 
 /// PEM of a request signed by the key itself, a signing pair whose secret half is here.
 pub fn certificate_request(key: &KeyHandle, subject: &Subject) -> Result<String, VaultError> {
@@ -29,14 +27,8 @@ pub fn certificate_request(key: &KeyHandle, subject: &Subject) -> Result<String,
     body.extend_from_slice(&public);
     // No attributes.
     body.extend_from_slice(&[0xa0, 0]);
-    let info = der::sequence(&body);
-    let signature = key.sign(&info, DEFAULT_SM2_ID, SignatureFormat::Der)?;
-    let mut algorithm = Vec::new();
-    der::put(&mut algorithm, der::OID, &[OID_SM2_WITH_SM3]);
-    let mut request = info;
-    der::put(&mut request, der::SEQUENCE, &[&algorithm]);
-    der::put(&mut request, der::BIT_STRING, &[&[0], &signature]);
-    let text = STANDARD.encode(der::sequence(&request));
+    let request = public::signed(key, &der::sequence(&body), DEFAULT_SM2_ID)?;
+    let text = STANDARD.encode(request);
     let mut pem = String::from("-----BEGIN CERTIFICATE REQUEST-----\n");
     for line in text.as_bytes().chunks(64) {
         pem.extend(line.iter().map(|b| char::from(*b)));
@@ -46,7 +38,8 @@ pub fn certificate_request(key: &KeyHandle, subject: &Subject) -> Result<String,
     Ok(pem)
 }
 
-fn name(subject: &Subject) -> Result<Vec<u8>, VaultError> {
+/// The content of the Name.
+pub(super) fn name(subject: &Subject) -> Result<Vec<u8>, VaultError> {
     let country = &subject.country;
     if !matches!(country.as_bytes(), [] | [b'A'..=b'Z', b'A'..=b'Z']) {
         return Err(VaultError::invalid("a country is two capital letters, for example CN"));
@@ -70,7 +63,7 @@ fn name(subject: &Subject) -> Result<Vec<u8>, VaultError> {
         if !value.is_empty() {
             let mut pair = vec![der::OID, 3, 0x55, 0x04, attribute];
             der::put(&mut pair, tag, &[value.as_bytes()]);
-            der::put(&mut name, SET, &[&der::sequence(&pair)]);
+            der::put(&mut name, der::SET, &[&der::sequence(&pair)]);
         }
     }
     Ok(name)

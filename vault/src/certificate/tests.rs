@@ -98,7 +98,7 @@ impl Authority {
     }
 }
 
-fn verify(chain: &[Certificate], roots: &[Certificate], now: i64) -> Result<[u8; 64], CertificateError> {
+fn verify(chain: &[Certificate], roots: &[Certificate], now: i64) -> Result<PublicKey, CertificateError> {
     verify_chain(&PureProvider, chain, roots, now)
 }
 
@@ -108,7 +108,7 @@ fn a_chain_leads_to_its_root_while_all_of_it_is_valid() {
     let (chain, roots) = (authority.chain(&["leaf", "middle"]), authority.chain(&["root"]));
     let leaf = &chain[0];
     let now = leaf.not_before + 1;
-    assert_eq!(verify(&chain, &roots, now), Ok(leaf.public));
+    assert_eq!(verify(&chain, &roots, now), Ok(leaf.public.clone()));
     assert!(leaf.may_sign() && leaf.not_after - leaf.not_before == 20 * 86_400);
     assert_eq!(leaf.serial, [0x04, 0xd2]);
     assert_eq!(verify(&chain, &roots, leaf.not_after + 1), Err(OutOfTime));
@@ -144,7 +144,7 @@ fn any_flipped_bit_of_a_certificate_is_refused() {
     let (middle, roots) = (authority.read("middle"), authority.chain(&["root"]));
     let good = authority.read("leaf");
     let now = good.not_before + 1;
-    let chain = |bytes: &[u8]| -> Result<[u8; 64], CertificateError> {
+    let chain = |bytes: &[u8]| -> Result<PublicKey, CertificateError> {
         let leaf = Certificate::read(bytes)?;
         verify(&[leaf, Certificate::read(&middle.whole)?], &roots, now)
     };
@@ -201,6 +201,6 @@ fn openssl_verifies_our_certificate_request_and_issues_for_it() {
     openssl(authority.folder.path(), &[&sign[..], &SM2_SIGN].concat());
     let ours = authority.chain(&["ours"]);
     let public = verify(&ours, &authority.chain(&["root"]), ours[0].not_before + 1).unwrap();
-    assert_eq!(public, vault.export_public(&key).unwrap()[1..]);
+    assert_eq!(public, PublicKey::of(&vault.key(&key)).unwrap());
     assert!(certificate_request(&vault.key(&key), &Subject::default()).is_err());
 }

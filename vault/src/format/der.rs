@@ -4,8 +4,16 @@ pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OID: u8 = 0x06;
+pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
+
+/// The tag of a constructed, context-specific element.
+pub(crate) const fn context(number: u8) -> u8 {
+    0xa0 | number
+}
 
 /// One element with a tag of one byte.
 pub(crate) struct Element<'a> {
@@ -61,12 +69,57 @@ pub(crate) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
 }
 
 pub(crate) fn sequence(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + 6);
-    put(&mut out, SEQUENCE, &[body]);
+    wrap(SEQUENCE, &[body])
+}
+
+/// One element around the parts.
+pub(crate) fn wrap(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len()).sum::<usize>() + 6);
+    put(&mut out, tag, parts);
     out
 }
 
-fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+/// SEQUENCE { OID, parameters }; empty parameters are absent.
+pub(crate) fn algorithm(oid: &[u8], parameters: &[u8]) -> Vec<u8> {
+    wrap(SEQUENCE, &[&wrap(OID, &[oid]), parameters])
+}
+
+/// SET OF in DER: its members sorted by their encoding.
+pub(crate) fn set_of(tag: u8, mut members: Vec<Vec<u8>>) -> Vec<u8> {
+    members.sort();
+    wrap(tag, &[&members.concat()])
+}
+
+/// Takes the element with this tag, if it is next, and gives its content.
+pub(crate) fn optional<'a>(input: &mut &'a [u8], tag: u8) -> Option<Option<&'a [u8]>> {
+    if input.first() == Some(&tag) { take(input, tag).map(Some) } else { Some(None) }
+}
+
+/// The content of a minimal INTEGER of at most 20 bytes, for serial numbers and nonces.
+pub(crate) fn take_number<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let content = take(input, INTEGER)?;
+    let minimal = !matches!(content, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]);
+    (minimal && content.len() <= 20).then_some(content)
+}
+
+/// SEQUENCE { OID, parameters? }: the identifier and the parameters' encoding, empty where absent.
+pub(crate) fn take_algorithm<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let mut body = take(input, SEQUENCE)?;
+    let oid = take(&mut body, OID)?;
+    let parameters = body;
+    if !body.is_empty() {
+        element(&mut body)?;
+    }
+    body.is_empty().then_some((oid, parameters))
+}
+
+/// What is inside a BIT STRING of whole bytes.
+pub(crate) fn take_bits<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    take(input, BIT_STRING)?.strip_prefix(&[0])
+}
+
+/// Takes an element with this tag and gives its content.
+pub(crate) fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let rest = input.strip_prefix(&[tag])?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {

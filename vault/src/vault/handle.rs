@@ -9,7 +9,7 @@ use crate::{
     format::{CipherFormat, SignatureFormat},
     key::{KeyInfo, KeyKind, KeyRef, Purpose},
     provider::{
-        CryptoError, Sm4Mode,
+        CryptoError, Provider, Sm4Mode,
         agreement::{Agreed, Exchange, Initiative, Peer},
     },
 };
@@ -37,6 +37,11 @@ impl KeyHandle {
 
     pub fn key(&self) -> &KeyRef {
         &self.key
+    }
+
+    /// The provider of the key's vault.
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.shared.provider
     }
 
     /// Of the version that would be used.
