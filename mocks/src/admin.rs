@@ -2,6 +2,7 @@
 mod clock;
 mod dials;
 mod journal;
+mod plans;
 mod state;
 mod trying;
 
@@ -44,6 +45,9 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/dials/{partner}/{dial}", delete(dials::remove))
         .route("/api/mocks/clock", get(clock::look).put(clock::change))
         .route("/api/mocks/clock/advance", post(clock::advance))
+        .route("/api/mocks/plans/{partner}", get(plans::list))
+        .route("/api/mocks/plans/{partner}/{plan}/start", post(plans::start))
+        .route("/api/mocks/runs/{run}/steps/{step}", post(plans::act))
         .route("/api/mocks/timers", get(clock::timers))
         .route("/api/mocks/timers/{id}", delete(clock::cancel))
         .route("/api/mocks/timers/{id}/fire", post(clock::fire))
@@ -153,10 +157,12 @@ async fn reset(State(shared): Api, body: Option<Json<Reset>>) -> Result<Json<Val
             Some(session) => {
                 partner.runtime.state.clear(&crate::state::full_key(session, ""));
                 shared.timers.clear(&partner.id, Some(session));
+                shared.runs.clear(&partner.id, Some(session));
             }
             None => {
                 partner.runtime.reset();
                 shared.timers.clear(&partner.id, None);
+                shared.runs.clear(&partner.id, None);
                 partner.reset_faults();
             }
         }

@@ -7,6 +7,7 @@ use std::{
 
 use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
+use serde_json::{Map, Value};
 
 use crate::{
     compile, files,
@@ -26,11 +27,17 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads and compiles every partner below a folder. What partners of `before` remember lives on.
+    /// Reads and compiles every partner below a folder, each with these constants before its own. What partners of `before`
+    /// remember lives on.
     ///
     /// # Errors
     /// Every mistake of every partner, and paths that two listeners share.
-    pub fn load(folder: &Path, vault: &Vault, before: &Self) -> Result<Self, Vec<Mistake>> {
+    pub fn load(
+        folder: &Path,
+        vault: &Vault,
+        parameters: &Map<String, Value>,
+        before: &Self,
+    ) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let mut catalogue = Self { version: before.version + 1, ..Self::default() };
         for files in files::read(folder)? {
@@ -39,7 +46,12 @@ impl Catalogue {
                 .collect();
             let old = before.partner(&files.spec.partner).map(|partner| &**partner);
             match compile::partner(files, vault, old) {
-                Ok(partner) => mistakes.extend(catalogue.add(partner, places)),
+                Ok(mut partner) => {
+                    if let Value::Object(own) = &mut partner.parameters {
+                        own.extend(parameters.clone());
+                    }
+                    mistakes.extend(catalogue.add(partner, places));
+                }
                 Err(found) => mistakes.extend(found),
             }
         }

@@ -16,6 +16,7 @@ use crate::{
     files::PartnerFiles,
     matching::{Index, Sources},
     partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
+    pushes::compile as pushes,
     server::protocols,
     spec::{ListenSpec, PartnerSpec, Proto},
     state::StateTable,
@@ -50,7 +51,9 @@ pub fn partner(
     let listeners = listeners(spec, &sealers, &place, &mut report);
     let instance = spec.instance.as_ref();
     let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
-    let mut stubs = stub::all(&files, &listeners, &mut sources, &mut report);
+    let targets = pushes::targets(&spec.pushes, &sealers, &place, &mut report);
+    let plans = pushes::plans(&spec.plans, &targets, &place, &mut report);
+    let mut stubs = stub::all(&files, &listeners, (&targets, &plans), &mut sources, &mut report);
     let fallback = spec.fallback.as_ref().and_then(|fallback| {
         let place = place.at("fallback");
         let answer = stub::answer(&fallback.respond, &files, None, &place.at("respond"), &mut report)?;
@@ -81,6 +84,7 @@ pub fn partner(
         fault_header: spec.fault_header,
         fallback,
         tables: Arc::new(files.tables),
+        plans,
         runtime,
         bounds: (max, ttl),
     };

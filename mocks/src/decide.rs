@@ -13,6 +13,7 @@ use crate::{
     functions::Draws,
     matching::{Memo, memo},
     partner::{Listener, Partner, State, Stub},
+    pushes::{Plan, snapshot::Snapshot},
     spec::FaultKind,
     state::{Instance, Locked, full_key},
 };
@@ -32,6 +33,8 @@ pub struct Decision {
     pub problem: Option<String>,
     /// The opened business document, where requests are sealed or framed.
     pub plain: Option<String>,
+    /// What is sent afterwards.
+    pub then: Option<(Arc<Plan>, Snapshot)>,
 }
 
 /// Decides a request. `dry`: nothing is counted, stored or moved.
@@ -56,6 +59,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
         answer: None,
         problem: None,
         plain: None,
+        then: None,
     };
     let key = found.key.take().or_else(|| if needs { Some(business_key(&facts)) } else { None });
     let session_key = key.as_ref().map(|key| full_key(&incoming.session, key));
@@ -103,6 +107,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
         listener: &listener.id,
         item: facts_item(partner, &facts, &live),
         stub: found.stub.map(|stub| &*stub.id),
+        push: None,
         own_delay: found.stub.map_or(partner.fallback.as_ref().and_then(|f| f.delay), |stub| stub.delay),
         own_fault: found.stub.and_then(|stub| stub.fault.as_ref()),
         asked: asked.unwrap_or_else(|problem| {
@@ -117,6 +122,9 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     let answer =
         found.stub.map(|stub| &stub.answer).or(partner.fallback.as_ref().map(|fallback| &fallback.answer));
     render(&mut decision, answer, number, listener, &scope);
+    if let Some(stub) = found.stub.filter(|_| !dry) {
+        follow(&mut decision, stub, &scope, key.as_deref().unwrap_or_default(), count);
+    }
     finish(&mut decision, listener, &facts, key);
     decision
 }
@@ -249,6 +257,16 @@ fn render(
     };
     match answer.render(number, listener, scope, &twist) {
         Ok(rendered) => decision.answer = Some(rendered),
+        Err(problem) => decision.problem = Some(problem),
+    }
+}
+
+/// Keeps what the pushes that follow need of the request.
+fn follow(decision: &mut Decision, stub: &Stub, scope: &AnswerScope<'_>, key: &str, count: u64) {
+    let Some(plan) = &stub.then else { return };
+    let machine = stub.state.as_ref().map_or("main", |state| &*state.machine);
+    match Snapshot::of(scope.facts, &scope.params, key, count, machine) {
+        Ok(snapshot) => decision.then = Some((Arc::clone(plan), snapshot)),
         Err(problem) => decision.problem = Some(problem),
     }
 }

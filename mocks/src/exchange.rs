@@ -14,6 +14,7 @@ use crate::{
     faults::Fault,
     journal::{Body, Entry},
     partner::Partner,
+    pushes::run,
     server::{Shared, diagnosis::Miss},
     spec::FaultKind,
 };
@@ -30,7 +31,7 @@ pub struct Exchange {
 /// Decides a request that came at `started`. `twist` does to the answer what its fault asks for in the protocol at hand; the
 /// journal shows the answer as it leaves.
 pub fn exchange(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     partner: Arc<Partner>,
     number: usize,
     incoming: Incoming,
@@ -46,6 +47,11 @@ pub fn exchange(
     }
     let counter = if missed { &partner.runtime.missed } else { &partner.runtime.matched };
     counter.fetch_add(1, Ordering::Relaxed);
+    if let Some((plan, snapshot)) = decision.then.take()
+        && let Err(problem) = run::start(shared, Arc::clone(&partner), plan, snapshot)
+    {
+        decision.problem.get_or_insert(problem);
+    }
     let delay = decision.applied.delay;
     let at_us = shared.clock.now_us();
     let entry = entry(decision, fault.as_deref(), &partner, number, &incoming, &answer, started);

@@ -250,6 +250,8 @@ impl LiveDial {
             && fits(&target.listener, Some(request.listener))
             && fits(&target.item, request.item)
             && fits(&target.stub, request.stub)
+            && (fits(&target.push, request.push)
+                || (request.push.is_some() && target.push.as_deref() == Some("*")))
     }
 }
 
@@ -258,6 +260,8 @@ pub struct Aim<'a> {
     pub listener: &'a str,
     pub item: Option<&'a str>,
     pub stub: Option<&'a str>,
+    /// The step of a push; none for a request.
+    pub push: Option<&'a str>,
     pub own_delay: Option<Wait>,
     pub own_fault: Option<&'a Arc<Fault>>,
     /// The request's own, from its header.

@@ -19,6 +19,7 @@ mod generate;
 mod journal;
 mod matching;
 mod partner;
+mod pushes;
 mod server;
 pub mod spec;
 mod state;

@@ -17,6 +17,7 @@ use crate::{
     faults::{Fault, LiveDial, Wait},
     forms::{AnswerPath, RequestPath},
     matching::{Conditions, Index, Sources},
+    pushes::{Plan, compile::Plans},
     spec::Proto,
     state::StateTable,
     table::DataTable,
@@ -40,6 +41,8 @@ pub struct Partner {
     pub fault_header: bool,
     pub fallback: Option<FallbackAnswer>,
     pub tables: Arc<HashMap<String, DataTable>>,
+    /// What can be started by hand.
+    pub plans: Plans,
     pub runtime: Arc<Runtime>,
     /// Whether a dial of the file needs the business key's count.
     pub dials_need_instance: bool,
@@ -78,6 +81,8 @@ pub struct Stub {
     pub answer: Answer,
     /// Whether the business key's instance is needed: for state, counts or random values.
     pub needs_instance: bool,
+    /// What is sent afterwards.
+    pub then: Option<Arc<Plan>>,
 }
 
 /// A compiled state rule.

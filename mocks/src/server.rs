@@ -20,6 +20,7 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
+use serde_json::{Map, Value};
 use tokio::{runtime::Runtime, sync::watch::Sender};
 
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     clock::Clock,
     journal::{self, Journal},
     partner::Partner,
+    pushes::{runs::Runs, send::Sender as PushSender},
     timers::Timers,
 };
 use diagnosis::Diagnosis;
@@ -51,6 +53,10 @@ pub struct MockConfig {
     pub admin: Option<SocketAddr>,
     /// Whether a change of the folder reloads the partners.
     pub watch: bool,
+    /// Hosts, with or without port, that pushes may go to beside loopback.
+    pub push_to: Vec<String>,
+    /// Constants that every partner sees as `partner.<name>`, before its own of that name: `bus`, where pushes find the bus.
+    pub parameters: Map<String, Value>,
 }
 
 /// Which ports the listeners beside HTTP take.
@@ -75,6 +81,8 @@ impl MockConfig {
             connections: 4096,
             admin: None,
             watch: false,
+            push_to: Vec::new(),
+            parameters: Map::new(),
         }
     }
 }
@@ -116,7 +124,7 @@ pub struct Reloaded {
 /// # Errors
 /// Every mistake with file, line and column.
 pub fn check(folder: &std::path::Path, vault: &Vault) -> Result<Reloaded, Vec<Mistake>> {
-    Catalogue::load(folder, vault, &Catalogue::default()).map(|catalogue| summary(&catalogue))
+    Catalogue::load(folder, vault, &Map::new(), &Catalogue::default()).map(|catalogue| summary(&catalogue))
 }
 
 fn summary(catalogue: &Catalogue) -> Reloaded {
@@ -132,7 +140,11 @@ pub(crate) struct Shared {
     pub clock: Arc<Clock>,
     pub timers: Arc<Timers>,
     pub sockets: Sockets,
+    pub runs: Runs,
+    pub sender: PushSender,
     folder: PathBuf,
+    /// Constants that the settings give every partner.
+    parameters: Map<String, Value>,
     vault: Vault,
     reloading: Mutex<()>,
     /// False asks connections to end after the answer at hand.
@@ -170,8 +182,8 @@ impl MockServer {
     /// # Errors
     /// Mistakes in the partners' files, an address that cannot be listened on.
     pub fn start(config: MockConfig, vault: Vault) -> Result<Self, StartError> {
-        let catalogue =
-            Catalogue::load(&config.folder, &vault, &Catalogue::default()).map_err(StartError::Partners)?;
+        let catalogue = Catalogue::load(&config.folder, &vault, &config.parameters, &Catalogue::default())
+            .map_err(StartError::Partners)?;
         let (listener, addr) = bind(config.address)?;
         let admin = config.admin.map(bind).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -192,6 +204,9 @@ impl MockServer {
             timers: Arc::new(Timers::new(Arc::clone(&clock))),
             clock,
             sockets,
+            runs: Runs::default(),
+            sender: PushSender::new(config.push_to),
+            parameters: config.parameters,
             folder: config.folder,
             vault,
             reloading: Mutex::new(()),
@@ -332,7 +347,7 @@ impl Shared {
     pub fn reload(self: &Arc<Self>) -> Result<Reloaded, Vec<Mistake>> {
         let _one_at_a_time = self.reloading.lock();
         let before = self.catalogue.load_full();
-        let catalogue = Catalogue::load(&self.folder, &self.vault, &before)?;
+        let catalogue = Catalogue::load(&self.folder, &self.vault, &self.parameters, &before)?;
         let bound = self.sockets.prepare(&catalogue)?;
         // Only now that nothing can fail any more.
         for partner in &catalogue.partners {

@@ -4,11 +4,13 @@
 pub mod criteria;
 pub mod fault;
 pub mod form;
+pub mod push;
 pub mod stub;
 
 pub use criteria::{Criterion, When};
 pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target};
 pub use form::{AnswerForm, OpenForm, RequestForm, SealForm};
+pub use push::{PlanSpec, PushSpec, StepSpec, ThenSpec};
 pub use stub::{Respond, SoapFault, StateRule, StubSpec};
 
 use indexmap::IndexMap;
@@ -57,6 +59,12 @@ pub struct PartnerSpec {
     pub dials: Vec<Dial>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stubs: Vec<StubSpec>,
+    /// Places that the partner sends to, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub pushes: IndexMap<String, PushSpec>,
+    /// What is sent when, by name; started by a stub's `then` or by hand.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub plans: IndexMap<String, PlanSpec>,
     /// What answers when no stub matches; left out: 404 with `X-Mock-Miss`. Journaled as a miss either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,

@@ -97,7 +97,6 @@ impl Timers {
     ///
     /// # Errors
     /// [`Full`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "called by pushes and reports"))]
     pub fn schedule(
         &self,
         after: Duration,

@@ -87,7 +87,8 @@ fn request_path(
     Some(RequestPath { wire: wire?, open: flat(open)?, frame: flat(frame)? })
 }
 
-fn answer_path(
+/// From business document to wire.
+pub fn answer_path(
     form: &AnswerForm,
     sealers: &Sealers,
     place: &Place<'_>,
@@ -100,7 +101,7 @@ fn answer_path(
 }
 
 /// None where something was declared but could not be compiled.
-fn flat<T>(declared: Option<Option<T>>) -> Option<Option<T>> {
+pub fn flat<T>(declared: Option<Option<T>>) -> Option<Option<T>> {
     match declared {
         None => Some(None),
         Some(compiled) => compiled.map(Some),

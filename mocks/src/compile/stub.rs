@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     MAX_STUBS, criteria,
-    forms::template,
+    forms::{flat, template},
     lint,
     report::{ANSWERING, KEYING, Place, Report},
 };
@@ -20,6 +20,7 @@ use crate::{
     functions::FUNCTIONS,
     matching::Sources,
     partner::{Listener, State, Stub},
+    pushes::compile::{self as pushes, Plans, Targets},
     spec::{Delay, Respond, StateRule, StubSpec},
 };
 
@@ -45,6 +46,7 @@ pub fn order(stubs: &mut [Written<'_>]) {
 pub fn all<'s>(
     files: &'s PartnerFiles,
     listeners: &[Listener],
+    (targets, plans): (&Targets, &Plans),
     sources: &mut Sources,
     report: &mut Report,
 ) -> Vec<Written<'s>> {
@@ -60,7 +62,14 @@ pub fn all<'s>(
             report.add(&place, format!("a partner has at most {MAX_STUBS} stubs"));
             break;
         }
-        if let Some(stub) = stub(spec, files, listeners, &place, sources, report) {
+        let then = spec
+            .then
+            .as_ref()
+            .map(|then| pushes::then(then, &spec.id, targets, plans, &place.at("then"), report));
+        let stub = stub(spec, files, listeners, &place, sources, report);
+        if let Some((stub, then)) = stub.zip(flat(then)) {
+            let needs_instance = stub.needs_instance || then.is_some();
+            let stub = Stub { then, needs_instance, ..stub };
             stubs.push(Written { stub, place, priority: spec.priority.unwrap_or(0), number });
         }
     }
@@ -125,16 +134,8 @@ fn stub(
         fault,
         answer: answer?,
         needs_instance,
+        then: None,
     })
-}
-
-/// None where something was declared but could not be compiled.
-#[allow(clippy::option_option, reason = "declared and compiled are two questions")]
-fn flat<T>(declared: Option<Option<T>>) -> Option<Option<T>> {
-    match declared {
-        None => Some(None),
-        Some(compiled) => compiled.map(Some),
-    }
 }
 
 /// A delay, or none with its mistakes reported.

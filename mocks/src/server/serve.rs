@@ -130,7 +130,10 @@ fn twist(fault: &Fault, answer: &mut Rendered) {
         | FaultKind::Business
         | FaultKind::Cut
         | FaultKind::BadSignature
-        | FaultKind::Drip => {}
+        | FaultKind::Drip
+        | FaultKind::Duplicate
+        | FaultKind::OutOfOrder
+        | FaultKind::Never => {}
     }
 }
 

@@ -84,6 +84,12 @@ pub enum FaultKind {
     Throttle,
     /// F21: the body in small pieces.
     Drip,
+    /// F11, pushes and reports: sent twice.
+    Duplicate,
+    /// F12, pushes and reports: sent after the one that follows.
+    OutOfOrder,
+    /// F13, pushes and reports: not sent.
+    Never,
 }
 
 /// Every kind with its name in YAML and its number.
@@ -99,6 +105,9 @@ pub const FAULT_KINDS: &[(FaultKind, &str, &str)] = &[
     (FaultKind::BadSignature, "bad-signature", "F09"),
     (FaultKind::Throttle, "throttle", "F16"),
     (FaultKind::Drip, "drip", "F21"),
+    (FaultKind::Duplicate, "duplicate", "F11"),
+    (FaultKind::OutOfOrder, "out-of-order", "F12"),
+    (FaultKind::Never, "never", "F13"),
 ];
 
 impl FaultKind {
@@ -142,4 +151,7 @@ pub struct Target {
     pub item: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stub: Option<String>,
+    /// A step of a plan by its id, or `*` for all pushes; a dial without it is for requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<String>,
 }

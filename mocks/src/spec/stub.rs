@@ -3,7 +3,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Delay, FaultSpec, When};
+use super::{Delay, FaultSpec, ThenSpec, When};
 
 /// One stub. Of all that match, the highest priority answers, then the one with more conditions, then the first written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct StubSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultSpec>,
     pub respond: Respond,
+    /// What the partner sends afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<ThenSpec>,
 }
 
 /// A state machine per business key. Matching and the transition happen under one lock.

@@ -7,5 +7,6 @@ mod help;
 mod lifecycle;
 mod matching;
 mod partners;
+mod pushes;
 mod sealed;
 mod state;

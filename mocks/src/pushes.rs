@@ -1,0 +1,51 @@
+//! What partners send of their own accord, compiled: targets, plans, steps; and how a run of a plan goes on.
+pub mod compile;
+pub mod run;
+pub mod runs;
+pub mod send;
+pub mod snapshot;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, Method};
+use qiao_mappings::{Codec, Expression, Template};
+
+use crate::forms::AnswerPath;
+
+/// A place that a partner sends to.
+pub struct Target {
+    pub id: Arc<str>,
+    pub to: Template,
+    pub method: Method,
+    pub headers: Vec<(HeaderName, Template)>,
+    pub form: AnswerPath,
+    pub answer: Codec,
+    pub acknowledged: Option<Expression>,
+    pub timeout: Duration,
+    pub retry: Vec<Duration>,
+}
+
+/// Steps by the clock.
+pub struct Plan {
+    /// Of a plan its name, of a stub's own steps the stub's id.
+    pub id: Arc<str>,
+    pub title: Option<String>,
+    pub steps: Vec<Step>,
+}
+
+/// One push of a plan.
+pub struct Step {
+    pub id: Arc<str>,
+    pub after: Duration,
+    pub when: Option<Expression>,
+    pub state: Option<Move>,
+    pub target: Arc<Target>,
+    pub json: Template,
+}
+
+/// What a step does to the business key's state.
+pub struct Move {
+    pub machine: Box<str>,
+    pub to: Option<Box<str>>,
+    pub set: Vec<(String, Template)>,
+}

@@ -1,0 +1,323 @@
+//! A run of a plan: its steps due one after the other, sent, acknowledged, repeated; late, twice or never where a fault asks.
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Move, Plan, Step,
+    runs::{Ready, Run, Standing},
+    send::{CameBack, Outgoing},
+    snapshot::{PushScope, Snapshot},
+};
+use crate::{
+    entropy::Entropy,
+    faults::{self, Aim, Applied, Fault},
+    functions::Draws,
+    journal::{Body, Entry},
+    partner::Partner,
+    server::Shared,
+    spec::FaultKind,
+    state::full_key,
+};
+
+/// Starts a plan: every step waits for its time. Gives the run's number.
+///
+/// # Errors
+/// Too many pushes wait already.
+pub fn start(
+    shared: &Arc<Shared>,
+    partner: Arc<Partner>,
+    plan: Arc<Plan>,
+    snapshot: Snapshot,
+) -> Result<u64, String> {
+    let run = shared.runs.begin(partner, plan, snapshot).ok_or("too many runs of plans go on")?;
+    for (place, step) in run.plan.steps.iter().enumerate() {
+        later(shared, &run, place, step.after, false).map_err(|full| full.to_string())?;
+    }
+    Ok(run.id)
+}
+
+/// Lets a step be due after a while. `again`: what was rendered is sent again.
+fn later(
+    shared: &Arc<Shared>,
+    run: &Arc<Run>,
+    place: usize,
+    after: std::time::Duration,
+    again: bool,
+) -> Result<(), crate::timers::Full> {
+    let (weak, ours) = (Arc::downgrade(shared), Arc::clone(run));
+    let task: crate::timers::Task = Box::new(move || {
+        Box::pin(async move {
+            if let Some(shared) = weak.upgrade() {
+                if again {
+                    deliver(&shared, &ours, place, None).await;
+                } else {
+                    due(&shared, &ours, place, true).await;
+                }
+            }
+        })
+    });
+    let step = &run.plan.steps[place];
+    let what = format!("push {}.{}", run.plan.id, step.id);
+    let (partner, session, key) = (&run.partner.id, &*run.snapshot.session, &*run.snapshot.key);
+    // The number is noted under the same lock under which a firing timer looks at it.
+    let mut steps = run.steps.lock();
+    let timer = shared.timers.schedule(after, (partner, session), (&what, key), task)?;
+    steps[place].timer = Some(timer);
+    Ok(())
+}
+
+/// A step whose time has come. `by_time`: not by hand, so that faults may hold it back.
+pub async fn due(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, by_time: bool) {
+    if !claim(run, place) {
+        return;
+    }
+    let step = &run.plan.steps[place];
+    let applied = if by_time { strike(shared, run, step) } else { Applied::default() };
+    match applied.fault.as_deref().map(|fault| fault.kind) {
+        Some(FaultKind::Never) => {
+            note(shared, run, place, &applied, "a fault dial keeps it back");
+            return settle(run, place, Standing::Skipped, Some("never sent, as a fault dial asks"));
+        }
+        Some(FaultKind::OutOfOrder) if run.has_later(place) => {
+            note(shared, run, place, &applied, "held until a later step has been sent");
+            return settle(run, place, Standing::Held, None);
+        }
+        _ => {}
+    }
+    match prepare(shared, run, step, applied.fault.as_deref()) {
+        Ok(Some(ready)) => run.steps.lock()[place].ready = Some(ready),
+        Ok(None) => return settle(run, place, Standing::Skipped, Some("its condition does not hold")),
+        Err(problem) => {
+            note(shared, run, place, &applied, &problem);
+            return settle(run, place, Standing::Failed, Some(&problem));
+        }
+    }
+    let twice = applied.fault.as_deref().is_some_and(|fault| fault.kind == FaultKind::Duplicate);
+    deliver(shared, run, place, Some(&applied)).await;
+    if twice {
+        deliver(shared, run, place, Some(&applied)).await;
+    }
+    for held in run.release(place) {
+        let ready = prepare(shared, run, &run.plan.steps[held], None);
+        if let Ok(Some(ready)) = ready {
+            run.steps.lock()[held].ready = Some(ready);
+            deliver(shared, run, held, None).await;
+        } else {
+            settle(run, held, Standing::Skipped, Some("its condition does not hold any more"));
+        }
+    }
+}
+
+/// Takes a step that waits or is held; false where another was first.
+fn claim(run: &Run, place: usize) -> bool {
+    let mut steps = run.steps.lock();
+    let waits = matches!(steps[place].standing, Standing::Waiting | Standing::Held);
+    if waits {
+        steps[place].standing = Standing::Sending;
+    }
+    waits
+}
+
+/// Notes how a step stands.
+pub fn settle(run: &Run, place: usize, standing: Standing, why: Option<&str>) {
+    let mut steps = run.steps.lock();
+    steps[place].standing = standing;
+    steps[place].why = why.map(Into::into);
+}
+
+/// The fault that a dial lays over this step.
+fn strike(shared: &Shared, run: &Run, step: &Step) -> Applied {
+    let partner = shared.partner(&run.partner.id).unwrap_or_else(|| Arc::clone(&run.partner));
+    let live = partner.runtime.dials.load();
+    let aim = Aim {
+        listener: &step.target.id,
+        item: None,
+        stub: Some(&run.plan.id),
+        push: Some(&step.id),
+        own_delay: None,
+        own_fault: None,
+        asked: None,
+    };
+    let dials = live.iter().map(|dial| &**dial).chain(&partner.dials);
+    let dials = dials.filter(|dial| dial.spec.target.as_ref().is_some_and(|target| target.push.is_some()));
+    faults::apply(aim, dials, &entropy(run, step), None, false, Instant::now())
+}
+
+fn entropy(run: &Run, step: &Step) -> Entropy {
+    let Snapshot { session, key, count, .. } = &run.snapshot;
+    let name = format!("{}.{}", run.plan.id, step.id);
+    let parts: [&[u8]; 4] = [session.as_bytes(), run.partner.id.as_bytes(), name.as_bytes(), key.as_bytes()];
+    Entropy::of(run.partner.seed, &parts, *count)
+}
+
+/// Renders a step: none where its condition does not hold. Moves the key's state.
+fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Result<Option<Ready>, String> {
+    let draws = Draws { entropy: entropy(run, step), tables: Arc::clone(&run.partner.tables) };
+    let mut scope = PushScope {
+        snapshot: &run.snapshot,
+        partner: &run.partner.parameters,
+        inst: inst(run),
+        draws: Arc::new(draws),
+        now_ms: shared.clock.now_ms(),
+    };
+    if let Some(when) = &step.when
+        && !when.eval_bool(&scope).map_err(|error| format!("when: {error}"))?
+    {
+        return Ok(None);
+    }
+    if let Some(change) = &step.state {
+        go(run, change, &scope)?;
+        scope.inst = inst(run);
+    }
+    let target = &step.target;
+    let to = text(&target.to, &scope).map_err(|error| format!("to: {error}"))?;
+    let mut headers = HeaderMap::with_capacity(target.headers.len() + 2);
+    if let Ok(kind) = HeaderValue::from_str(target.form.wire.content_type()) {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    for (name, template) in &target.headers {
+        let value = text(template, &scope).map_err(|error| format!("the header {name}: {error}"))?;
+        let value = HeaderValue::from_str(&value);
+        headers.insert(name, value.map_err(|_| format!("the header {name} holds control characters"))?);
+    }
+    let template = fault.and_then(|fault| fault.business.as_ref()).unwrap_or(&step.json);
+    let plain = template.render(&scope).map_err(|error| format!("json: {error}"))?;
+    let spoil = fault.is_some_and(|fault| fault.kind == FaultKind::BadSignature);
+    let body: Bytes = target.form.write(&plain, &scope, spoil)?.into();
+    let plain = if target.form.is_plain() { Bytes::new() } else { plain.to_string().into() };
+    Ok(Some(Ready { to, headers, body, plain }))
+}
+
+fn text(template: &qiao_mappings::Template, scope: &PushScope<'_>) -> Result<String, String> {
+    let value = template.render(scope).map_err(|error| error.to_string())?;
+    crate::matching::memo::scalar(&value).map(|text| text.into_owned()).ok_or_else(|| "is no text".into())
+}
+
+/// The object `inst`: the key's state as it is now.
+fn inst(run: &Run) -> Value {
+    let Snapshot { session, key, machine, .. } = &run.snapshot;
+    let full = full_key(session, key);
+    let lock = run.partner.runtime.state.lock(&full);
+    let instance = lock.peek(&full, Instant::now()).cloned().unwrap_or_default();
+    drop(lock);
+    json!({"key": **key, "state": instance.state(machine), "data": instance.data, "count": instance.count})
+}
+
+fn go(run: &Run, change: &Move, scope: &PushScope<'_>) -> Result<(), String> {
+    let set = change.set.iter().map(|(name, template)| {
+        let value = template.render(scope).map_err(|error| format!("state.set.{name}: {error}"))?;
+        Ok((name.clone(), value))
+    });
+    let set: Map<String, Value> = set.collect::<Result<_, String>>()?;
+    let full = full_key(&run.snapshot.session, &run.snapshot.key);
+    let mut lock = run.partner.runtime.state.lock(&full);
+    let instance = lock.instance(&full, Instant::now());
+    let before = instance.data.clone();
+    instance.data.extend(set);
+    if !instance.fits() {
+        instance.data = before;
+        return Err("state.set: a key holds at most 16 KiB".into());
+    }
+    if let Some(to) = &change.to {
+        instance.go(&change.machine, to);
+    }
+    Ok(())
+}
+
+/// Sends what is ready, and sees whether it was acknowledged; if not, it is sent again later.
+pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied: Option<&Applied>) {
+    let step = &run.plan.steps[place];
+    let target = &step.target;
+    let ready = {
+        let mut steps = run.steps.lock();
+        steps[place].attempts += 1;
+        steps[place].ready.clone()
+    };
+    let Some(ready) = ready else { return };
+    let started = Instant::now();
+    let outgoing = Outgoing {
+        method: target.method.clone(),
+        to: ready.to.clone(),
+        headers: ready.headers.clone(),
+        body: ready.body.clone(),
+        timeout: target.timeout,
+    };
+    let running = shared.partner(&run.partner.id).is_some_and(|partner| partner.runtime.is_running());
+    let came_back =
+        if running { shared.sender.send(outgoing).await } else { Err("the partner is stopped".into()) };
+    let verdict = came_back.as_ref().map_err(Clone::clone).and_then(|answer| acknowledged(step, answer));
+    let nothing = Applied::default();
+    let mut entry = entry(shared, run, place, applied.unwrap_or(&nothing), started);
+    entry.request = Body::cut(&ready.body);
+    entry.plain = (!ready.plain.is_empty()).then(|| Body::cut(&ready.plain));
+    if let Ok(answer) = &came_back {
+        entry.status = answer.status;
+        entry.answer = Body::cut(&answer.body);
+    }
+    entry.problem = verdict.as_ref().err().map(|problem| problem.as_str().into());
+    shared.journal.push(entry);
+    match verdict {
+        Ok(()) => settle(run, place, Standing::Done, None),
+        Err(problem) => repeat(shared, run, place, &problem),
+    }
+}
+
+fn acknowledged(step: &Step, answer: &CameBack) -> Result<(), String> {
+    let Some(rule) = &step.target.acknowledged else {
+        let fine = (200..300).contains(&answer.status);
+        return if fine { Ok(()) } else { Err(format!("not acknowledged: status {}", answer.status)) };
+    };
+    let document =
+        step.target.answer.decode(&answer.body).map(|decoded| decoded.document).unwrap_or_default();
+    let headers = answer.headers.iter();
+    let headers: Map<String, Value> = headers
+        .map(|(name, value)| (name.as_str().into(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    let scope = json!({"status": answer.status, "answer": document, "headers": headers});
+    match rule.eval_bool(&scope) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("not acknowledged: status {}", answer.status)),
+        Err(error) => Err(format!("not acknowledged: {error}")),
+    }
+}
+
+fn repeat(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, problem: &str) {
+    let made = run.steps.lock()[place].attempts as usize;
+    let wait = made.checked_sub(1).and_then(|made| run.plan.steps[place].target.retry.get(made));
+    let Some(wait) = wait else { return settle(run, place, Standing::Failed, Some(problem)) };
+    settle(run, place, Standing::Repeating, Some(problem));
+    if let Err(full) = later(shared, run, place, *wait, true) {
+        settle(run, place, Standing::Failed, Some(&full.to_string()));
+    }
+}
+
+/// Journals that a step was not sent.
+fn note(shared: &Shared, run: &Run, place: usize, applied: &Applied, why: &str) {
+    let mut entry = entry(shared, run, place, applied, Instant::now());
+    entry.problem = Some(why.into());
+    shared.journal.push(entry);
+}
+
+fn entry(shared: &Shared, run: &Run, place: usize, applied: &Applied, started: Instant) -> Entry {
+    let step = &run.plan.steps[place];
+    let key = &run.snapshot.key;
+    Entry {
+        at_us: shared.clock.now_us(),
+        partner: Arc::clone(&run.partner.id),
+        listener: Arc::clone(&step.target.id),
+        session: run.snapshot.session.clone(),
+        method: "PUSH".into(),
+        path: format!("/{}/{}", run.plan.id, step.id).into(),
+        key: (!key.is_empty() && !key.starts_with('#')).then(|| key.clone()),
+        stub: Some(format!("{}/{}.{}", run.partner.id, run.plan.id, step.id).into()),
+        fault: applied
+            .fault
+            .as_ref()
+            .map(|fault| format!("{} ({})", fault.kind.name(), applied.origin).into()),
+        took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        ..Entry::default()
+    }
+}
