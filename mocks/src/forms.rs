@@ -1,7 +1,7 @@
 //! How messages travel, compiled: requests are decoded, opened, unframed; answers are sealed, framed, encoded.
 use std::sync::Arc;
 
-use qiao_mappings::{Codec, Expression, Mapping, Scope, Selector, Template};
+use qiao_mappings::{Codec, Expression, Mapping, Scope, ScopeFunctions, Selector, Template};
 use qiao_vault::{Envelope, Params};
 use serde_json::Value;
 
@@ -143,6 +143,10 @@ impl Scope for Closing<'_> {
 
     fn now_millis(&self) -> i64 {
         self.scope.now_millis()
+    }
+
+    fn functions(&self) -> Option<Arc<dyn ScopeFunctions>> {
+        self.scope.functions()
     }
 }
 

@@ -216,6 +216,25 @@ pub struct MocksConfig {
     pub folder: PathBuf,
     #[serde(default = "default_mock_address")]
     pub listen: SocketAddr,
+    /// Hosts, with or without port, that mock partners may push to beside loopback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub push_to: Vec<String>,
+    /// Where mock partners find the bus, as `partner.bus`; the gateway of this process when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<String>,
+}
+
+impl MocksConfig {
+    /// How the mock server runs; `bus` is where its pushes go unless the settings say otherwise.
+    pub fn server(&self, bus: Option<String>) -> qiao_mocks::MockConfig {
+        let bus = self.bus.clone().or(bus);
+        qiao_mocks::MockConfig {
+            address: self.listen,
+            push_to: self.push_to.clone(),
+            parameters: bus.map(|bus| ("bus".to_owned(), bus.into())).into_iter().collect(),
+            ..qiao_mocks::MockConfig::new(self.folder.clone())
+        }
+    }
 }
 
 fn default_mock_address() -> SocketAddr {

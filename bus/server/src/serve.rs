@@ -284,11 +284,9 @@ fn start_mocks(
     vault: &qiao_vault::Vault,
 ) -> Result<Option<qiao_mocks::MockServer>, NodeError> {
     let Some(mocks) = &config.mocks else { return Ok(None) };
-    let settings = qiao_mocks::MockConfig {
-        address: mocks.listen,
-        watch: config.definitions.watch,
-        ..qiao_mocks::MockConfig::new(mocks.folder.clone())
-    };
+    let scheme = if config.gateway.certificate.is_some() { "https" } else { "http" };
+    let bus = format!("{scheme}://{}", config.gateway.listen);
+    let settings = qiao_mocks::MockConfig { watch: config.definitions.watch, ..mocks.server(Some(bus)) };
     let started = qiao_mocks::MockServer::start(settings, vault.clone());
     started.map(Some).map_err(|error| NodeError::unusable("mock partners", error))
 }

@@ -36,6 +36,17 @@ async fn the_documented_example_is_the_fixture_and_answers_as_it_says() {
     assert_eq!(mocks.post("/mz/gateway", &json!({"header": {"itemCode": "X"}})).await.json()["code"], "E404");
 }
 
+#[tokio::test]
+async fn the_documented_push_plan_loads_and_starts() {
+    let page = here("../docs/mocks-pushes.md");
+    let yaml = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let mocks = serve_with(&[("post/partner.yaml", yaml)], Vault::in_memory().expect("a vault"), |_| {});
+    let order = json!({"orderNo": "A1", "operator": "desk"});
+    assert_eq!(mocks.post("/post", &order).await.stub(), "order");
+    let runs = mocks.admin("GET", "/api/mocks/plans/post?key=A1", None).await.json();
+    assert_eq!(runs["runs"][0]["steps"].as_array().map(Vec::len), Some(3));
+}
+
 #[test]
 fn every_partner_of_this_folder_loads() {
     let loaded =

@@ -272,3 +272,46 @@ async fn pushes_to_foreign_hosts_are_refused_and_mistakes_in_plans_named() {
     );
     assert!(text.contains("stubs[1].then.plan") && text.contains("six-days"), "{text}");
 }
+
+/// The push of the stand-in for EMS, opened as the bus would open it.
+#[tokio::test]
+async fn the_track_of_ems_comes_sealed_with_the_customers_key() {
+    let (receiver, url) = Receiver::start().await;
+    let vault = Vault::in_memory().expect("a vault");
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ems/partner.yaml")).expect("EMS");
+    let source = qiao_mappings::strict::Source::read("ems", &text).expect("YAML");
+    let spec: qiao_mocks::spec::PartnerSpec = source.decode().expect("a partner");
+    for key in spec.envelopes.values().flat_map(qiao_vault::required_keys) {
+        vault.generate(&key.key, key.kind, key.purpose).expect("a key");
+    }
+    let mocks = serve_with(&[("ems/partner.yaml", &text)], vault.clone(), |config| {
+        config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
+    });
+    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    let start = json!({"key": "JZZ1", "request": [{"logisticsOrderNo": "JZZ1"}]});
+    let put = json!({"states": {"order": "placed"}, "data": {"waybillNo": "1234567890123"}});
+    assert_eq!(mocks.admin("PUT", "/api/mocks/state/ems/JZZ1", Some(&put)).await.status, 200);
+    let begun = mocks.admin("POST", "/api/mocks/plans/ems/five-day-track/start", Some(&start)).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    assert_eq!(advance(&mocks, "6d").await, 5);
+    let heard = receiver.heard.lock().clone();
+    let runs = mocks.admin("GET", "/api/mocks/plans/ems?key=JZZ1", None).await;
+    assert_eq!(heard.len(), 5, "{}", runs.text());
+    // As the bus's own definition of EMS opens it, not as the stand-in sealed it.
+    let system = concat!(env!("CARGO_MANIFEST_DIR"), "/../routes/systems/ems.yaml");
+    let system = std::fs::read_to_string(system).expect("the system's definition");
+    let system = qiao_mappings::strict::Source::read("ems", &system).expect("YAML");
+    let system: Value = system.decode().expect("a document");
+    let envelope = serde_json::from_value(system["envelopes"]["ems"].clone()).expect("an envelope");
+    let envelope = qiao_vault::Envelope::compile(&envelope, &vault, qiao_vault::Side::Bus);
+    let envelope = envelope.expect("an envelope");
+    let codes = heard.iter().map(|(path, body)| {
+        assert_eq!((path.as_str(), &body["method"]), ("/ems/track", &json!("040002")));
+        let plain = envelope.open(body, &qiao_vault::Params::new()).expect("opened");
+        let item: Value = serde_json::from_slice(&plain).expect("JSON");
+        assert_eq!((&item["waybillNo"], &item["orderNo"]), (&json!("1234567890123"), &json!("JZZ1")));
+        item["opCode"].as_str().expect("a code").to_owned()
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), ["203", "305", "954", "702", "704"]);
+}

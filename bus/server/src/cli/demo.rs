@@ -110,7 +110,12 @@ pub fn config(arguments: &Arguments) -> Config {
         admin: AdminConfig { listen: arguments.admin },
         vault: vault_config(&arguments.data),
         record: RecordConfig::default(),
-        mocks: Some(MocksConfig { folder: arguments.mocks.clone(), listen: arguments.mock_address }),
+        mocks: Some(MocksConfig {
+            folder: arguments.mocks.clone(),
+            listen: arguments.mock_address,
+            push_to: Vec::new(),
+            bus: None,
+        }),
         workers: None,
         grace: None,
         integrity: Some(IntegrityConfig::OFF),
