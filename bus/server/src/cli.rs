@@ -3,6 +3,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod call;
 pub mod check;
 mod client;
@@ -51,6 +52,8 @@ enum Command {
     Manifest(manifest::Arguments),
     /// Seal who may call what, and check the seals
     Grants(grants::Arguments),
+    /// Is every record as it was written? And the evidence of one call
+    Audit(audit::Arguments),
     /// Show what happened to a call, step by step
     Trace(trace::Arguments),
 }
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Keys(arguments) => keys::run(arguments),
         Command::Manifest(arguments) => manifest::run(arguments),
         Command::Grants(arguments) => grants::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
     };
     match result {

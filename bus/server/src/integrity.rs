@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use qiao_engine::load::DefinitionFile;
 use qiao_mappings::strict::Mistake;
 use qiao_vault::{
-    KeyHandle, KeyRef, PureProvider, Vault, VaultError,
+    KeyHandle, PureProvider, Vault, VaultError,
     integrity::{IntegrityError, SignedManifest, sign_files},
     seals::{self, Broken},
 };
@@ -99,6 +99,19 @@ pub fn public_key(text: &str) -> Result<[u8; 64], String> {
     .ok_or_else(|| "an SM2 public key is 04, x, y: 130 hex digits".to_owned())
 }
 
+/// The node's own keys that its vault lacks.
+pub fn missing_keys(config: &Config, vault: &Vault) -> Vec<Mistake> {
+    let file =
+        config.file.as_ref().map_or_else(|| "the settings".to_owned(), |file| file.display().to_string());
+    let missing = needed_keys::node_keys(config).into_iter().filter(|needed| !vault.exists(&needed.key));
+    missing
+        .map(|needed| {
+            Mistake::of_file(&file, format!("the vault lacks {}, which {} needs", needed.key, needed.by))
+                .with_remedy("`qiao keys generate --missing` makes it")
+        })
+        .collect()
+}
+
 /// What is wrong with definitions that were read: not signed, changed since, or grants and callers whose seal does not hold.
 pub fn of_definitions(config: &Config, vault: &Vault, files: &[DefinitionFile]) -> Vec<Mistake> {
     let Some(IntegrityConfig::On(signed)) = &config.integrity else { return Vec::new() };
@@ -163,8 +176,7 @@ pub fn access_information(files: &[DefinitionFile]) -> impl Iterator<Item = (&st
 }
 
 fn key(vault: &Vault) -> KeyHandle {
-    let key: KeyRef = needed_keys::GRANTS_SEAL.parse().expect("a constant that is a reference");
-    vault.key(&key)
+    vault.key(&needed_keys::own_key(needed_keys::GRANTS_SEAL))
 }
 
 fn seals_file(config: &Config) -> String {

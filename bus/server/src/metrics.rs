@@ -41,6 +41,8 @@ pub struct Metrics {
     pub record_unshipped: IntGauge,
     pub record_disk_bytes: IntGauge,
     pub record_ship_errors: IntGauge,
+    pub record_checkpoints: IntGauge,
+    pub record_checkpoint_errors: IntGauge,
 }
 
 /// The counters of one interface.
@@ -137,6 +139,14 @@ impl Metrics {
                 "Call records in the local log that the store has yet to take.",
             )?,
             record_disk_bytes: gauge("qiao_record_disk_bytes", "Bytes the local call log takes on disk.")?,
+            record_checkpoints: gauge(
+                "qiao_record_checkpoints",
+                "Signed checkpoints over the call log since the start.",
+            )?,
+            record_checkpoint_errors: gauge(
+                "qiao_record_checkpoint_errors",
+                "Checkpoints that could not be signed or written since the start, each tried again.",
+            )?,
             record_ship_errors: gauge(
                 "qiao_record_ship_errors",
                 "Failed attempts to ship call records to the store since the start.",

@@ -8,6 +8,9 @@ use crate::config::{Config, IntegrityConfig};
 /// Seals grants and callers.
 pub const GRANTS_SEAL: &str = "vault:grants/seal";
 
+/// Signs the chain of call records.
+pub const AUDIT_SIGN: &str = "vault:audit/sign";
+
 /// Where a key comes from, seen from the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,13 +67,21 @@ pub fn needed_keys(definitions: &Definitions) -> Vec<NeededKey> {
 pub fn node_keys(config: &Config) -> Vec<NeededKey> {
     let mut needed = Vec::new();
     let mut add = |name: &str, kind, purpose, by: &str| {
-        let key = name.parse().expect("a constant that is a reference");
+        let key = own_key(name);
         needed.push(NeededKey { key, kind, purpose, whose: Whose::Ours, by: by.to_owned() });
     };
     if let Some(IntegrityConfig::On(_)) = config.integrity {
         add(GRANTS_SEAL, KeyKind::Hmac, Purpose::Mac, "settings integrity");
     }
+    if config.record.enabled {
+        add(AUDIT_SIGN, KeyKind::Sm2, Purpose::Sign, "settings record");
+    }
     needed
+}
+
+/// A constant above as a reference.
+pub fn own_key(name: &str) -> KeyRef {
+    name.parse().expect("a constant that is a reference")
 }
 
 /// References that do not parse are left out; checks report them.

@@ -16,7 +16,7 @@ use qiao_engine::{
     plan::{self, CompileContext},
 };
 use qiao_mappings::strict::Mistake;
-use qiao_store::{Embedded, EmbeddedConfig, SyncPolicy};
+use qiao_store::{CheckpointKey, Embedded, EmbeddedConfig, SyncPolicy};
 use qiao_vault::Vault;
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     gateway::GatewayStats,
     integrity::{self, IntegrityProblem},
     metrics::Metrics,
+    needed_keys,
     no_record::NoRecorder,
     secrets::{self, SecretsError},
 };
@@ -79,7 +80,7 @@ impl Node {
         std::fs::create_dir_all(&config.data)
             .map_err(|error| NodeError::unusable(config.data.display(), error))?;
         let token = secrets::admin_token(&config.data)?;
-        let embedded = qiao_store::open_embedded(record_config(&config.data, &config.record))
+        let embedded = qiao_store::open_embedded(record_config(&config.data, &config.record, &vault))
             .map_err(|error| NodeError::unusable("the call store", error))?;
         let recorder: Arc<dyn Recorder> =
             if config.record.enabled { embedded.recorder.clone() } else { Arc::new(NoRecorder) };
@@ -163,7 +164,9 @@ impl Node {
 
     fn compile(&self, number: u64) -> Result<Active, Vec<Mistake>> {
         let loaded = load::load_with(&self.config.definitions.folder, |files| {
-            integrity::of_definitions(&self.config, &self.vault, files)
+            let mut mistakes = integrity::missing_keys(&self.config, &self.vault);
+            mistakes.extend(integrity::of_definitions(&self.config, &self.vault, files));
+            mistakes
         });
         let previous = self.active();
         let context = CompileContext {
@@ -224,6 +227,8 @@ impl Node {
         self.metrics.record_unshipped.set(gauge(counters.unshipped_records));
         self.metrics.record_disk_bytes.set(gauge(counters.disk_bytes));
         self.metrics.record_ship_errors.set(gauge(counters.ship_errors));
+        self.metrics.record_checkpoints.set(gauge(counters.checkpoints));
+        self.metrics.record_checkpoint_errors.set(gauge(counters.checkpoint_errors));
         if let Some(stats) = &*self.gateway.lock() {
             self.metrics.connections.set(gauge(stats.connections()));
         }
@@ -242,8 +247,10 @@ impl Node {
     }
 }
 
-fn record_config(data: &Path, record: &RecordConfig) -> EmbeddedConfig {
+fn record_config(data: &Path, record: &RecordConfig, vault: &Vault) -> EmbeddedConfig {
     let mut config = EmbeddedConfig::new(PathBuf::from(data));
+    let key = needed_keys::own_key(needed_keys::AUDIT_SIGN);
+    config.recorder.checkpoints = record.enabled.then(|| CheckpointKey::new(vault.key(&key)));
     if let Some(bytes) = record.segment_bytes {
         config.recorder.segment_bytes = bytes.0;
     }

@@ -2,6 +2,8 @@
 //!
 //! A record is *kept* once its bytes were written to the log file; a killed process does not lose it. The index is
 //! filled from the log by one thread and may lag or be down; the log is the truth until the index has it durably.
+pub mod audit;
+pub mod chain;
 pub mod codec;
 pub mod embedded;
 pub mod keys;
@@ -13,6 +15,7 @@ pub mod sqlite;
 #[cfg(test)]
 mod testing;
 
+pub use chain::{Checkpoint, CheckpointKey};
 pub use embedded::{Embedded, EmbeddedConfig, OpenError, open_embedded};
 pub use keys::SqliteKeyStorage;
 pub use log::{LogError, LogId, Position};

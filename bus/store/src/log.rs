@@ -1,7 +1,7 @@
 //! The segment log: append-only, checksummed files that hold every record until the store has it durably.
 //!
-//! A file is `log/NNNNNNNNNNNNNNNNNNNN.seg`: a 40-byte header, then frames (length u32, CRC-32 u32, payload; little
-//! endian). Every open starts a new file, numbered above all before it, so a position once shipped never names later bytes.
+//! A file is `log/NNNNNNNNNNNNNNNNNNNN.seg`: a 120-byte header, then frames (length u32, CRC-32 u32, payload; little
+//! endian): records, each with its place in the chain, and the chain's signed checkpoints. Every open starts a new file, numbered above all before it, so a position once shipped never names later bytes.
 pub(crate) mod frame;
 pub(crate) mod reader;
 pub(crate) mod segment;
@@ -59,9 +59,9 @@ pub enum LogError {
     #[error("the log at {place} is in use by another process: stop it, or give this one another data folder")]
     InUse { place: String },
     #[error(
-        "{place} was written by a newer version (log format {found}, this one reads {known}): run that version"
+        "{place} has log format {found}, this version reads {known}: run the version that wrote it until its records are shipped"
     )]
-    Newer { place: String, found: u32, known: u32 },
+    Format { place: String, found: u32, known: u32 },
     #[error("{key} is {value}: {rule}")]
     Setting { key: &'static str, value: String, rule: &'static str },
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use counters::RecorderCounters;
 pub(crate) use state::State;
 
-use crate::{LogError, ShipTarget};
+use crate::{CheckpointKey, LogError, ShipTarget};
 
 /// When written records are forced to the disk. A killed process loses nothing either way; a power cut may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,8 @@ pub struct RecorderConfig {
     pub keep_shipped_segments: u32,
     /// Bytes that may wait for one write while the disk stalls; 64 KiB to 1 GiB, 8 MiB unless told.
     pub max_pending_bytes: usize,
+    /// Signs the chain of records with every sync, every 1024 records and at the end; none leaves the chain unsigned.
+    pub checkpoints: Option<CheckpointKey>,
 }
 
 impl RecorderConfig {
@@ -64,6 +66,7 @@ impl RecorderConfig {
             sync_every: Duration::from_secs(1),
             keep_shipped_segments: 0,
             max_pending_bytes: 8 << 20,
+            checkpoints: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The embedded call index: one SQLite file in WAL mode, written by the shipping thread, read through a small pool.
 mod pool;
-mod schema;
-mod ship;
+pub(crate) mod schema;
+pub(crate) mod ship;
 mod tail;
 
 use std::{
@@ -245,12 +245,12 @@ impl Store for SqliteStore {
     }
 }
 
-fn unavailable(place: &Path, reason: &str) -> StoreError {
+pub(crate) fn unavailable(place: &Path, reason: &str) -> StoreError {
     StoreError::Unavailable { place: place.display().to_string(), reason: reason.to_owned() }
 }
 
 /// SQLite's word on a file in ours.
-fn fault(place: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+pub(crate) fn fault(place: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let place = place.display().to_string();
     move |error| {
         let (place, reason) = (place.clone(), error.to_string());

@@ -1,4 +1,5 @@
 //! One test binary: scenarios over real sockets against the real binary, and the house rules.
+mod audit;
 mod breaking;
 mod command_line;
 mod ending;

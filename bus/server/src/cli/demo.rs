@@ -14,6 +14,7 @@ use crate::{
     },
     demo_keys, examples,
     live_lines::LiveLines,
+    needed_keys::node_keys,
     running,
     serve::{Running, Signals},
     unseal,
@@ -88,7 +89,12 @@ pub fn prepare(arguments: &Arguments) -> Result<usize, Failed> {
     if !loaded.mistakes.is_empty() {
         return Err(Failed(super::show::mistakes(&loaded.mistakes)));
     }
-    Ok(demo_keys::generate_missing(&vault, &loaded.definitions)?)
+    let mut made = demo_keys::generate_missing(&vault, &loaded.definitions)?;
+    for needed in node_keys(&config(arguments)).iter().filter(|needed| !vault.exists(&needed.key)) {
+        demo_keys::generate(&vault, needed)?;
+        made += 1;
+    }
+    Ok(made)
 }
 
 fn vault_config(data: &Path) -> VaultConfig {

@@ -1,7 +1,10 @@
 //! Frames inside a segment: written around a payload, found again, and found again behind damage.
 use std::ops::Range;
 
-use crate::codec::MAX_PAYLOAD_BYTES;
+use crate::{chain::TRAILER_BYTES, codec};
+
+/// The longest payload of a frame: a record with its place in the chain.
+const MAX_PAYLOAD_BYTES: usize = codec::MAX_PAYLOAD_BYTES + TRAILER_BYTES;
 
 /// Length and checksum before each payload.
 pub const FRAME_HEAD_BYTES: usize = 8;
@@ -14,6 +17,24 @@ pub fn begin(out: &mut Vec<u8>) -> usize {
     let at = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD_BYTES]);
     at
+}
+
+/// Fills in only the length of what was begun at `at`: it waits in memory for its place in the chain. See [`waiting`].
+pub fn set_length(out: &mut [u8], at: usize) {
+    let length = (out.len() - at - FRAME_HEAD_BYTES) as u32;
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// The payloads that wait in memory, in order.
+pub fn waiting(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (head, behind) = rest.split_first_chunk::<FRAME_HEAD_BYTES>()?;
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let (payload, next) = behind.split_at_checked(length)?;
+        rest = next;
+        Some(payload)
+    })
 }
 
 /// Fills in length and checksum of the frame begun at `at`.
@@ -72,6 +93,20 @@ pub struct Scan {
     pub valid_end: usize,
     /// Stretches without a valid frame that have valid frames behind them.
     pub damaged: Vec<Range<usize>>,
+}
+
+/// Shows every valid payload from `start` on, past damage.
+pub fn walk(bytes: &[u8], start: usize, mut show: impl FnMut(&[u8])) {
+    let mut at = start;
+    while at < bytes.len() {
+        if let Found::Frame(payload) = read(bytes, at) {
+            at = payload.end;
+            show(&bytes[payload]);
+        } else {
+            let Some(next) = resync(bytes, at) else { break };
+            at = next;
+        }
+    }
 }
 
 /// Walks all frames from `start`.

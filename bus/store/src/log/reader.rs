@@ -12,6 +12,7 @@ use super::{
     frame::{self, Found, MAX_FRAME_BYTES},
     segment,
 };
+use crate::chain::CHECKPOINT;
 
 /// How much is read at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -36,8 +37,10 @@ impl Batch {
         self.payloads.iter().map(|range| &self.bytes[range.clone()]).collect()
     }
 
-    pub fn len(&self) -> usize {
-        self.payloads.len()
+    /// How many of them are records; the others are the chain's.
+    pub fn records(&self) -> u64 {
+        let is_record = |range: &&Range<usize>| self.bytes[range.start] != CHECKPOINT;
+        self.payloads.iter().filter(is_record).count() as u64
     }
 }
 
@@ -141,10 +144,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::log::LogId;
+    use crate::log::{LogId, segment::Heads};
 
     fn write(folder: &Path, number: u64, count: usize, size: usize) -> u64 {
-        let mut bytes = segment::header(number, LogId([1; 16])).to_vec();
+        let mut bytes = segment::header(number, LogId([1; 16]), &Heads::start(LogId([1; 16]))).to_vec();
         for index in 0..count {
             let at = frame::begin(&mut bytes);
             bytes.extend(std::iter::repeat_n(index as u8, size));
@@ -160,7 +163,7 @@ mod tests {
         while at < end {
             let batch = reader.read(at, end, max).expect("read");
             assert!(batch.next > at, "a batch moves on");
-            assert!(batch.len() <= max);
+            assert!(batch.payloads.len() <= max);
             firsts.extend(batch.payloads().iter().map(|payload| payload[0]));
             damaged += batch.damaged;
             at = batch.next;
@@ -184,11 +187,14 @@ mod tests {
         write(folder.path(), 1, 4, 50);
         let place = segment::path(folder.path(), 1);
         let mut bytes = fs::read(&place).expect("read");
-        bytes[40 + 58 + 20] ^= 4;
+        bytes[segment::HEADER_BYTES as usize + 58 + 20] ^= 4;
         bytes.truncate(bytes.len() - 5);
         fs::write(&place, &bytes).expect("written");
         write(folder.path(), 2, 1, 50);
-        assert_eq!(all(folder.path(), Position { segment: 2, offset: 98 }, 100), (vec![0, 2, 0], 2));
+        assert_eq!(
+            all(folder.path(), Position { segment: 2, offset: segment::HEADER_BYTES + 58 }, 100),
+            (vec![0, 2, 0], 2)
+        );
     }
 
     #[test]
@@ -197,8 +203,12 @@ mod tests {
         write(folder.path(), 1, 1, 50);
         write(folder.path(), 2, 1, 50);
         let batch = Reader::new(folder.path())
-            .read(Position { segment: 1, offset: 9_000 }, Position { segment: 2, offset: 98 }, 10)
+            .read(
+                Position { segment: 1, offset: 9_000 },
+                Position { segment: 2, offset: segment::HEADER_BYTES + 58 },
+                10,
+            )
             .expect("read");
-        assert_eq!((batch.len(), batch.next), (0, Position::start_of(2)));
+        assert_eq!((batch.payloads.len(), batch.next), (0, Position::start_of(2)));
     }
 }

@@ -6,12 +6,16 @@ use std::{
 };
 
 use super::{LogError, LogId, frame};
+use crate::chain::{self, Checkpoint, Head};
 
-/// Length of the header: magic 8, format u32, file number u64, log id 16, CRC-32 of all before u32; little endian.
-pub const HEADER_BYTES: u64 = 8 + 4 + 8 + 16 + 4;
+/// Length of the header: magic 8, format u32, file number u64, log id 16, the chain's head before the first record here and
+/// its last signed head (number u64, link 32 each), CRC-32 of all before u32; little endian.
+pub const HEADER_BYTES: u64 = 8 + 4 + 8 + 16 + 2 * 40 + 4;
 
+const HEADER: usize = HEADER_BYTES as usize;
+const SUM_AT: usize = HEADER - 4;
 const MAGIC: &[u8; 8] = b"QIAOLOG\n";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const SUFFIX: &str = ".seg";
 const DAMAGED_SUFFIX: &str = ".damaged";
 /// Files set aside for an operator to look at; the oldest go beyond this.
@@ -21,37 +25,92 @@ pub fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:020}{SUFFIX}"))
 }
 
+/// Where a log's chain stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// After the last record.
+    pub written: Head,
+    /// After the last record under a checkpoint.
+    pub signed: Head,
+}
+
+impl Heads {
+    pub fn start(log: LogId) -> Self {
+        Self { written: Head::start(log), signed: Head::start(log) }
+    }
+}
+
 /// The header of a new file.
-pub fn header(number: u64, log: LogId) -> [u8; HEADER_BYTES as usize] {
-    let mut header = [0; HEADER_BYTES as usize];
+pub fn header(number: u64, log: LogId, heads: &Heads) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     header[12..20].copy_from_slice(&number.to_le_bytes());
     header[20..36].copy_from_slice(&log.0);
-    let sum = crc32fast::hash(&header[..36]);
-    header[36..].copy_from_slice(&sum.to_le_bytes());
+    for (at, head) in [(36, &heads.written), (76, &heads.signed)] {
+        header[at..at + 8].copy_from_slice(&head.records.to_le_bytes());
+        header[at + 8..at + 40].copy_from_slice(&head.link);
+    }
+    let sum = crc32fast::hash(&header[..SUM_AT]);
+    header[SUM_AT..].copy_from_slice(&sum.to_le_bytes());
     header
 }
 
-/// The log id in a file's header, or none where the header is damaged. Its frames do not depend on it.
-fn read_header(path: &Path) -> Result<Option<LogId>, LogError> {
-    let mut header = [0; HEADER_BYTES as usize];
+/// What a file's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub log: LogId,
+    pub heads: Heads,
+}
+
+/// The header of a file, or none where it is damaged. Its frames do not depend on it.
+pub fn read_header(path: &Path) -> Result<Option<Header>, LogError> {
+    let mut header = [0; HEADER];
     let mut file = File::open(path).map_err(LogError::io("open", path))?;
     if let Err(error) = file.read_exact(&mut header) {
         let torn = error.kind() == io::ErrorKind::UnexpectedEof;
         return if torn { Ok(None) } else { Err(LogError::io("read", path)(error)) };
     }
-    let sum = crc32fast::hash(&header[..36]).to_le_bytes();
-    if header[..8] != MAGIC[..] || header[36..] != sum {
+    let found = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+    let sum = crc32fast::hash(&header[..SUM_AT]).to_le_bytes();
+    // The header of format 1 ended at byte 40.
+    let older = found == 1 && header[36..40] == crc32fast::hash(&header[..36]).to_le_bytes();
+    if header[..8] != MAGIC[..] || (header[SUM_AT..] != sum && !older) {
         return Ok(None);
     }
-    let found = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     if found != FORMAT {
-        return Err(LogError::Newer { place: path.display().to_string(), found, known: FORMAT });
+        return Err(LogError::Format { place: path.display().to_string(), found, known: FORMAT });
     }
+    let head = |at: usize| {
+        let (mut records, mut link) = ([0; 8], [0; 32]);
+        records.copy_from_slice(&header[at..at + 8]);
+        link.copy_from_slice(&header[at + 8..at + 40]);
+        Head { records: u64::from_le_bytes(records), link }
+    };
     let mut id = [0; 16];
     id.copy_from_slice(&header[20..36]);
-    Ok(Some(LogId(id)))
+    Ok(Some(Header { log: LogId(id), heads: Heads { written: head(36), signed: head(76) } }))
+}
+
+/// Where the chain stands at the end of a file: its header's heads, moved on by what its frames say.
+fn heads(path: &Path, log: LogId) -> Result<Heads, LogError> {
+    let header = read_header(path)?;
+    let mut heads = header.map_or_else(|| Heads::start(log), |header| header.heads);
+    let mut records = 0;
+    let bytes = fs::read(path).map_err(LogError::io("read", path))?;
+    frame::walk(&bytes, HEADER, |payload| {
+        if let Some((_, head)) = chain::split(payload) {
+            heads.written = head;
+            records += 1;
+        } else if let Some((_, to)) = Checkpoint::of_payload(payload).and_then(|signed| signed.heads()) {
+            heads.signed = to;
+        }
+    });
+    if header.is_none() && records > 0 && heads.signed.records == 0 {
+        // Where the last checkpoint was is lost with the header: those before stay without one, which an audit tells.
+        heads.signed = heads.written;
+    }
+    Ok(heads)
 }
 
 /// One segment file on disk.
@@ -86,6 +145,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
 #[derive(Debug)]
 pub struct Recovered {
     pub log: LogId,
+    pub heads: Heads,
     /// Files left to ship, oldest first.
     pub segments: Vec<Listed>,
     /// The number of the file to write next.
@@ -115,16 +175,21 @@ pub fn recover(folder: &Path) -> Result<Recovered, LogError> {
         if id.is_none() {
             tracing::error!(place = %place.display(), "the header of a log segment is damaged; its records are read all the same");
         }
-        log = log.or(id);
+        log = log.or(id.map(|header| header.log));
     }
-    Ok(Recovered { log: log.unwrap_or_else(LogId::generate), segments, next })
+    let log = log.unwrap_or_else(LogId::generate);
+    let heads = match segments.last() {
+        Some(newest) => heads(&path(folder, newest.number), log)?,
+        None => Heads::start(log),
+    };
+    Ok(Recovered { log, heads, segments, next })
 }
 
 /// The log id that the files of a folder carry, or none where there is no readable file.
 pub fn identify(folder: &Path) -> Result<Option<LogId>, LogError> {
     for listed in list(folder).map_err(LogError::io("list", folder))?.iter().rev() {
-        if let Some(id) = read_header(&path(folder, listed.number))? {
-            return Ok(Some(id));
+        if let Some(header) = read_header(&path(folder, listed.number))? {
+            return Ok(Some(header.log));
         }
     }
     Ok(None)
@@ -169,7 +234,7 @@ mod tests {
     use super::*;
 
     fn segment(folder: &Path, number: u64, payloads: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = header(number, LogId([7; 16])).to_vec();
+        let mut bytes = header(number, LogId([7; 16]), &Heads::start(LogId([7; 16]))).to_vec();
         for payload in payloads {
             let at = frame::begin(&mut bytes);
             bytes.extend_from_slice(payload);
@@ -204,7 +269,7 @@ mod tests {
     fn damage_in_the_middle_keeps_the_records_behind_it() {
         let folder = tempfile::tempdir().expect("folder");
         let mut bytes = segment(folder.path(), 1, &[b"first", b"second", b"third"]);
-        bytes[40 + 13 + 9] ^= 1;
+        bytes[HEADER + 13 + 9] ^= 1;
         fs::write(path(folder.path(), 1), &bytes).expect("written");
         let found = recover(folder.path()).expect("opens");
         assert_eq!(found.segments[0].bytes, bytes.len() as u64);
@@ -214,7 +279,7 @@ mod tests {
     fn a_file_without_a_whole_header_is_removed_and_its_number_not_used_again() {
         let folder = tempfile::tempdir().expect("folder");
         segment(folder.path(), 1, &[b"first"]);
-        fs::write(path(folder.path(), 2), [1; 39]).expect("written");
+        fs::write(path(folder.path(), 2), [1; HEADER - 1]).expect("written");
         let found = recover(folder.path()).expect("opens");
         assert_eq!((found.next, found.segments.len(), found.log), (3, 1, LogId([7; 16])));
         assert!(!path(folder.path(), 2).exists());
@@ -223,13 +288,42 @@ mod tests {
     #[test]
     fn a_later_format_is_refused_and_named() {
         let folder = tempfile::tempdir().expect("folder");
-        let mut bytes = header(1, LogId([7; 16]));
-        bytes[8] = 2;
-        let sum = crc32fast::hash(&bytes[..36]);
-        bytes[36..].copy_from_slice(&sum.to_le_bytes());
+        let mut bytes = header(1, LogId([7; 16]), &Heads::start(LogId([7; 16])));
+        bytes[8] = 3;
+        let sum = crc32fast::hash(&bytes[..SUM_AT]);
+        bytes[SUM_AT..].copy_from_slice(&sum.to_le_bytes());
         fs::write(path(folder.path(), 1), bytes).expect("written");
-        let error = recover(folder.path()).expect_err("format 2");
-        assert!(error.to_string().contains("log format 2"), "{error}");
+        let error = recover(folder.path()).expect_err("format 3");
+        assert!(error.to_string().contains("log format 3"), "{error}");
+    }
+
+    #[test]
+    fn a_log_of_the_first_format_is_refused_and_named_although_its_header_was_shorter() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut bytes = [0; 300];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = 1;
+        let sum = crc32fast::hash(&bytes[..36]);
+        bytes[36..40].copy_from_slice(&sum.to_le_bytes());
+        fs::write(path(folder.path(), 1), bytes).expect("written");
+        assert!(matches!(read_header(&path(folder.path(), 1)), Err(LogError::Format { found: 1, .. })));
+    }
+
+    #[test]
+    fn the_chain_goes_on_from_the_last_record_and_the_last_checkpoint() {
+        let folder = tempfile::tempdir().expect("folder");
+        let start = Head::start(LogId([7; 16]));
+        let (first, second) = (start.after(b"\x01a"), start.after(b"\x01a").after(b"\x01b"));
+        let (_vault, _, key) = chain::tests::key();
+        let signed = key.sign(LogId([7; 16]), start, first, 1).expect("signed").payload();
+        let framed = |payload: &[u8], head: &Head| {
+            let mut framed = payload.to_vec();
+            chain::push(&mut framed, head);
+            framed
+        };
+        segment(folder.path(), 4, &[&framed(b"\x01a", &first), &signed, &framed(b"\x01b", &second)]);
+        let found = recover(folder.path()).expect("opens");
+        assert_eq!(found.heads, Heads { written: second, signed: first });
     }
 
     #[test]

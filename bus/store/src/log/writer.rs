@@ -7,7 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{LogId, Position, segment};
+use super::{
+    LogId, Position, frame,
+    segment::{self, Heads},
+};
+use crate::{chain, codec};
+
+/// Capacity the buffer of a batch keeps.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Appends to the newest segment. Used under a lock by whoever commits.
 #[derive(Debug)]
@@ -23,6 +30,9 @@ pub struct Writer {
     finished: Vec<Arc<File>>,
     /// A file was made since the last sync: the folder needs one too.
     folder_dirty: bool,
+    heads: Heads,
+    /// Where a batch gets its places in the chain.
+    buffer: Vec<u8>,
     /// A failed write may have left bytes behind the end that could not be cut off: go on in a new file.
     tainted: bool,
 }
@@ -41,12 +51,20 @@ pub struct Written {
     /// Bytes the log grew on disk, headers included.
     pub grown: u64,
     pub rotated: bool,
+    /// Bytes of the frames themselves.
+    pub bytes: u64,
 }
 
 impl Writer {
     /// Starts file `number`, which must not exist.
-    pub fn create(folder: &Path, log: LogId, number: u64, segment_bytes: u64) -> io::Result<Self> {
-        let file = Arc::new(new_file(folder, log, number)?);
+    pub fn create(
+        folder: &Path,
+        log: LogId,
+        number: u64,
+        segment_bytes: u64,
+        heads: Heads,
+    ) -> io::Result<Self> {
+        let file = Arc::new(new_file(folder, log, number, &heads)?);
         let end = Position::start_of(number);
         let folder = folder.to_path_buf();
         let finished = Vec::new();
@@ -59,8 +77,49 @@ impl Writer {
             dirty: true,
             finished,
             folder_dirty: true,
+            heads,
+            buffer: Vec::new(),
             tainted: false,
         })
+    }
+
+    /// Where the chain stands.
+    pub fn heads(&self) -> Heads {
+        self.heads
+    }
+
+    /// Writes records that waited (see [`frame::waiting`]) with their places in the chain. On an error none counts as written.
+    pub fn append(&mut self, waiting: &[u8]) -> io::Result<Written> {
+        let mut head = self.heads.written;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for payload in frame::waiting(waiting) {
+            let at = frame::begin(&mut buffer);
+            buffer.extend_from_slice(payload);
+            if payload.first() == Some(&codec::FORMAT_VERSION) {
+                head = head.after(payload);
+                chain::push(&mut buffer, &head);
+            }
+            frame::finish(&mut buffer, at);
+        }
+        let written = self.write(&buffer);
+        if written.is_ok() {
+            self.heads.written = head;
+        }
+        buffer.clear();
+        buffer.shrink_to(BUFFER_BYTES);
+        self.buffer = buffer;
+        written
+    }
+
+    /// Writes a checkpoint over the chain up to `signed`.
+    pub fn checkpoint(&mut self, payload: &[u8], signed: chain::Head) -> io::Result<Written> {
+        let mut bytes = Vec::with_capacity(frame::FRAME_HEAD_BYTES + payload.len());
+        let at = frame::begin(&mut bytes);
+        bytes.extend_from_slice(payload);
+        frame::finish(&mut bytes, at);
+        let written = self.write(&bytes)?;
+        self.heads.signed = signed;
+        Ok(written)
     }
 
     pub fn end(&self) -> Position {
@@ -82,12 +141,12 @@ impl Writer {
         self.end.offset += frames.len() as u64;
         self.dirty = true;
         let grown = frames.len() as u64 + if rotated { segment::HEADER_BYTES } else { 0 };
-        Ok(Written { end: self.end, grown, rotated })
+        Ok(Written { end: self.end, grown, rotated, bytes: frames.len() as u64 })
     }
 
     fn rotate(&mut self) -> io::Result<()> {
         let number = self.end.segment + 1;
-        let file = Arc::new(new_file(&self.folder, self.log, number)?);
+        let file = Arc::new(new_file(&self.folder, self.log, number, &self.heads)?);
         self.finished.push(std::mem::replace(&mut self.file, file));
         self.end = Position::start_of(number);
         self.folder_dirty = true;
@@ -126,10 +185,10 @@ impl Unsynced {
     }
 }
 
-fn new_file(folder: &Path, log: LogId, number: u64) -> io::Result<File> {
+fn new_file(folder: &Path, log: LogId, number: u64, heads: &Heads) -> io::Result<File> {
     let place = segment::path(folder, number);
     let file = File::options().write(true).create_new(true).open(&place)?;
-    if let Err(error) = file.write_all_at(&segment::header(number, log), 0) {
+    if let Err(error) = file.write_all_at(&segment::header(number, log, heads), 0) {
         // Best effort: what stays is a file without a header, which opening removes.
         return Err(std::fs::remove_file(&place).err().unwrap_or(error));
     }
@@ -140,19 +199,26 @@ fn new_file(folder: &Path, log: LogId, number: u64) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    const HEADER: u64 = segment::HEADER_BYTES;
+
+    fn create(folder: &Path, segment_bytes: u64) -> Writer {
+        let log = LogId([1; 16]);
+        Writer::create(folder, log, 1, segment_bytes, Heads::start(log)).expect("created")
+    }
+
     #[test]
     fn a_batch_that_does_not_fit_goes_whole_into_the_next_file() {
         let folder = tempfile::tempdir().expect("folder");
-        let mut writer = Writer::create(folder.path(), LogId([1; 16]), 1, 100).expect("created");
+        let mut writer = create(folder.path(), HEADER + 60);
         let first = writer.write(&[1; 50]).expect("written");
         let second = writer.write(&[2; 20]).expect("written");
         let third = writer.write(&[3; 300]).expect("a batch is never split");
-        assert_eq!(first.end, Position { segment: 1, offset: 90 });
+        assert_eq!(first.end, Position { segment: 1, offset: HEADER + 50 });
         assert_eq!(
             (second.rotated, second.end, second.grown),
-            (true, Position { segment: 2, offset: 60 }, 60)
+            (true, Position { segment: 2, offset: HEADER + 20 }, HEADER + 20)
         );
-        assert_eq!((third.rotated, third.end), (true, Position { segment: 3, offset: 340 }));
+        assert_eq!((third.rotated, third.end), (true, Position { segment: 3, offset: HEADER + 300 }));
         let unsynced = writer.take_unsynced();
         assert_eq!((unsynced.files.len(), unsynced.folder.is_some()), (3, true));
         unsynced.sync().expect("synced");
@@ -162,23 +228,29 @@ mod tests {
     #[test]
     fn a_failed_rotation_leaves_the_end_and_the_next_write_succeeds() {
         let folder = tempfile::tempdir().expect("folder");
-        let mut writer = Writer::create(folder.path(), LogId([1; 16]), 1, 100).expect("created");
+        let mut writer = create(folder.path(), HEADER + 60);
         writer.write(&[1; 50]).expect("written");
         std::fs::write(segment::path(folder.path(), 2), b"in the way").expect("written");
         writer.write(&[2; 50]).expect_err("file 2 exists");
-        assert_eq!(writer.end(), Position { segment: 1, offset: 90 });
+        assert_eq!(writer.end(), Position { segment: 1, offset: HEADER + 50 });
         std::fs::remove_file(segment::path(folder.path(), 2)).expect("removed");
-        assert_eq!(writer.write(&[2; 50]).expect("written").end, Position { segment: 2, offset: 90 });
+        assert_eq!(
+            writer.write(&[2; 50]).expect("written").end,
+            Position { segment: 2, offset: HEADER + 50 }
+        );
     }
 
     #[test]
     fn after_a_failed_sync_writing_goes_on_in_a_new_file() {
         let folder = tempfile::tempdir().expect("folder");
-        let mut writer = Writer::create(folder.path(), LogId([1; 16]), 1, 1_000).expect("created");
+        let mut writer = create(folder.path(), HEADER + 1_000);
         writer.write(&[1; 50]).expect("written");
         let unsynced = writer.take_unsynced();
         writer.sync_failed(unsynced);
-        assert_eq!(writer.write(&[2; 50]).expect("written").end, Position { segment: 2, offset: 90 });
+        assert_eq!(
+            writer.write(&[2; 50]).expect("written").end,
+            Position { segment: 2, offset: HEADER + 50 }
+        );
         assert_eq!(writer.take_unsynced().files.len(), 2, "the first file is tried again");
     }
 }

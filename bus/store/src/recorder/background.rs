@@ -9,7 +9,7 @@ use qiao_core::{Clock, Recorded, SystemClock};
 use super::{
     State, SyncPolicy,
     counters::add,
-    wake::{HURRY, STOP, WORK},
+    wake::{HURRY, SIGN, STOP, WORK},
 };
 
 /// While there is work: how long a record may lie without anybody writing it.
@@ -30,8 +30,11 @@ pub fn run(state: &State) {
             None if failing => PROBE_EVERY,
             None => REST,
         };
-        let seen = state.sync_wake.wait(STOP | WORK | HURRY, limit);
+        let seen = state.sync_wake.wait(STOP | WORK | HURRY | SIGN, limit);
         let now = Instant::now();
+        if seen & SIGN != 0 {
+            state.checkpoint();
+        }
         if seen & WORK != 0 && sync_at.is_none() {
             sync_at = Some(now + state.config.sync_every);
         }
@@ -39,8 +42,11 @@ pub fn run(state: &State) {
         if due || seen & (STOP | HURRY) != 0 || (each && seen & WORK != 0) {
             // Lowered first: what is handed in from here on raises it again.
             state.active.store(false, SeqCst);
-            let synced = if each { commit_synced(state) } else { commit_then_sync(state) };
-            sync_at = (!synced).then(|| now + state.config.sync_every);
+            let sign = due || seen & (STOP | HURRY) != 0;
+            let synced = if each { commit_synced(state, sign) } else { commit_then_sync(state) };
+            // With every commit synced, it is the next checkpoint that is waited for.
+            let again = !synced || state.unsigned();
+            sync_at = again.then(|| sync_at.filter(|at| *at > now).unwrap_or(now + state.config.sync_every));
         } else if seen == 0 && !each {
             state.commit_waiting();
         }
@@ -60,12 +66,16 @@ pub fn run(state: &State) {
 
 fn commit_then_sync(state: &State) -> bool {
     state.commit_waiting();
+    state.checkpoint();
     sync(state)
 }
 
 /// Tells the batch only once it is on the disk.
-fn commit_synced(state: &State) -> bool {
+fn commit_synced(state: &State, sign: bool) -> bool {
     let written = state.write_pending(state.writer.lock());
+    if sign {
+        state.checkpoint();
+    }
     let synced = sync(state);
     if let Some((batch, outcome)) = written {
         batch.finish(if synced { outcome } else { Recorded::Lost });

@@ -22,9 +22,10 @@ use super::{
     State, SyncPolicy,
     counters::add,
     turn,
-    wake::{HURRY, WORK},
+    wake::{HURRY, SIGN, WORK},
 };
 use crate::{
+    chain::MOST_UNSIGNED,
     codec::{self, Encoded},
     log::{frame, writer::Writer},
 };
@@ -114,7 +115,7 @@ impl Pending {
             self.frames.truncate(at);
             return Err(loss);
         }
-        frame::finish(&mut self.frames, at);
+        frame::set_length(&mut self.frames, at);
         self.records += 1;
         Ok(encoded != Encoded::Whole)
     }
@@ -250,15 +251,20 @@ impl State {
     pub fn write_pending(&self, mut writer: MutexGuard<'_, Writer>) -> Option<(FinishBatch, Recorded)> {
         let Taken { frames, records, batch } = self.pending.lock().take()?;
         add(&self.counters.writes, 1);
-        let outcome = match writer.write(&frames) {
+        let outcome = match writer.append(&frames) {
             Ok(written) => {
                 add(&self.counters.appended, records);
-                add(&self.counters.bytes, frames.len() as u64);
-                add(&self.counters.unshipped_bytes, frames.len() as u64);
+                add(&self.counters.bytes, written.bytes);
+                add(&self.counters.unshipped_bytes, written.bytes);
                 add(&self.counters.disk_bytes, written.grown);
                 self.moved_on(written.end);
                 if written.rotated {
                     self.sync_wake.raise(HURRY);
+                }
+                let heads = writer.heads();
+                let unsigned = heads.written.records.saturating_sub(heads.signed.records);
+                if unsigned >= MOST_UNSIGNED && self.config.checkpoints.is_some() {
+                    self.sync_wake.raise(SIGN);
                 }
                 self.write_works();
                 Recorded::Kept

@@ -32,6 +32,10 @@ pub struct RecorderCounters {
     pub damaged: u64,
     /// Valid records that this version cannot read.
     pub unreadable: u64,
+    /// Signed checkpoints written.
+    pub checkpoints: u64,
+    /// Checkpoints that could not be signed or written, for instance while the vault is sealed; each is tried again.
+    pub checkpoint_errors: u64,
 }
 
 /// The live counters.
@@ -53,6 +57,8 @@ pub struct Counters {
     pub disk_bytes: AtomicU64,
     pub damaged: AtomicU64,
     pub unreadable: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub checkpoint_errors: AtomicU64,
 }
 
 impl Counters {
@@ -77,6 +83,8 @@ impl Counters {
             disk_bytes: self.disk_bytes.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
             unreadable: self.unreadable.load(Relaxed),
+            checkpoints: self.checkpoints.load(Relaxed),
+            checkpoint_errors: self.checkpoint_errors.load(Relaxed),
         }
     }
 }

@@ -117,9 +117,10 @@ impl Shipper {
 
     fn count(&mut self, batch: &Batch, unreadable: u64) {
         let counters = &self.state.counters;
-        add(&counters.shipped, batch.len() as u64);
+        let records = batch.records();
+        add(&counters.shipped, records);
         if batch.from.segment >= self.state.first {
-            add(&counters.shipped_of_this_start, batch.len() as u64);
+            add(&counters.shipped_of_this_start, records);
         }
         take(&counters.unshipped_bytes, batch.consumed);
         add(&counters.damaged, batch.damaged);

@@ -5,12 +5,16 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+use qiao_core::{Clock, SystemClock};
 use tokio::sync::watch;
 
 use super::{
@@ -19,10 +23,13 @@ use super::{
     counters::{Counters, add},
     wake::{HURRY, STOP, WORK, Wake},
 };
-use crate::log::{
-    LogError, LogId, Position,
-    segment::{self, HEADER_BYTES, Listed},
-    writer::Writer,
+use crate::{
+    chain::Head,
+    log::{
+        LogError, LogId, Position,
+        segment::{self, HEADER_BYTES, Listed},
+        writer::Writer,
+    },
 };
 
 /// What is written and removed again to see whether the disk takes writes.
@@ -67,7 +74,7 @@ impl State {
         synced.map_err(LogError::io("sync", &config.folder))?;
         let lock = lock(&folder)?;
         let found = segment::recover(&folder)?;
-        let writer = Writer::create(&folder, found.log, found.next, config.segment_bytes)
+        let writer = Writer::create(&folder, found.log, found.next, config.segment_bytes, found.heads)
             .map_err(LogError::io("start a segment in", &folder))?;
         let counters = Counters::default();
         let inherited: u64 = found.segments.iter().map(|listed| listed.bytes).sum();
@@ -123,6 +130,43 @@ impl State {
         self.ship_wake.raise(HURRY);
         let reached = tokio::time::timeout(wait, shipped.wait_for(|position| *position >= goal)).await;
         matches!(reached, Ok(Ok(_)))
+    }
+
+    /// Whether records wait for a checkpoint.
+    pub fn unsigned(&self) -> bool {
+        let heads = self.writer.lock().heads();
+        self.config.checkpoints.is_some() && heads.signed.records < heads.written.records
+    }
+
+    /// Signs the chain as far as it goes, off the path of calls: the writer is not held while the signature is made. What
+    /// cannot be signed now is under the next checkpoint.
+    pub fn checkpoint(&self) {
+        let Some(key) = self.config.checkpoints.as_ref().filter(|_| self.unsigned()) else { return };
+        let heads = self.writer.lock().heads();
+        let written = key
+            .sign(self.log, heads.signed, heads.written, SystemClock.now_us())
+            .and_then(|signed| self.keep_checkpoint(&signed.payload(), heads.written));
+        match written {
+            Ok(()) => add(&self.counters.checkpoints, 1),
+            Err(error) => {
+                add(&self.counters.checkpoint_errors, 1);
+                let failures = self.counters.checkpoint_errors.load(Relaxed);
+                // A lasting failure must not flood the operator's log.
+                if failures.is_power_of_two() {
+                    tracing::error!(error, failures, "the call log's chain is not signed; it is tried again");
+                }
+            }
+        }
+    }
+
+    fn keep_checkpoint(&self, payload: &[u8], signed: Head) -> Result<(), String> {
+        let mut writer = self.writer.lock();
+        let written = writer.checkpoint(payload, signed).map_err(|error| error.to_string())?;
+        add(&self.counters.bytes, written.bytes);
+        add(&self.counters.unshipped_bytes, written.bytes);
+        add(&self.counters.disk_bytes, written.grown);
+        self.moved_on(written.end);
+        Ok(())
     }
 
     /// Takes no more records and stops the threads, one after the other.

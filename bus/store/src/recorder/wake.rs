@@ -9,6 +9,8 @@ pub const STOP: u8 = 1;
 pub const WORK: u8 = 2;
 /// Do it without lingering.
 pub const HURRY: u8 = 4;
+/// Sign the chain.
+pub const SIGN: u8 = 8;
 
 #[derive(Debug, Default)]
 pub struct Wake {

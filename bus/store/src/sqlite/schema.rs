@@ -8,7 +8,7 @@ use super::fault;
 
 /// Numbered steps from an empty file to the newest form; `PRAGMA user_version` is the number of the last one done.
 /// Steps are added at the end and never changed.
-const MIGRATIONS: &[(u32, &str)] = &[(1, CALLS)];
+const MIGRATIONS: &[(u32, &str)] = &[(1, CALLS), (2, CHAIN)];
 
 /// Ids begin with the time, so a table in id order grows at its end and is newest-last. `outcome` holds the numbers of
 /// [`crate::codec::outcome_number`], `record` the payload of [`crate::codec`]. Most calls go well (1): the index over
@@ -31,6 +31,27 @@ CREATE INDEX calls_by_outcome ON calls (outcome, id) WHERE outcome <> 1;
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO totals VALUES ('calls', 0);
 CREATE TABLE log_positions (log BLOB PRIMARY KEY, segment INTEGER NOT NULL, byte INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// `chain` holds each record's place and link in the order of its log, `checkpoints` the signed statements over it as JSON; see
+/// [`crate::chain`]. `calls.log` and `calls.seq` lead from a call to its place.
+const CHAIN: &str = "
+CREATE TABLE logs (id INTEGER PRIMARY KEY, log BLOB NOT NULL UNIQUE);
+CREATE TABLE chain (
+    log INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    call BLOB NOT NULL,
+    link BLOB NOT NULL,
+    PRIMARY KEY (log, seq)
+) WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    log INTEGER NOT NULL,
+    upto INTEGER NOT NULL,
+    signed TEXT NOT NULL,
+    PRIMARY KEY (log, upto)
+) WITHOUT ROWID;
+ALTER TABLE calls ADD COLUMN log INTEGER;
+ALTER TABLE calls ADD COLUMN seq INTEGER;
 ";
 
 const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -135,17 +156,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let place = folder.path().join("calls.db");
         prepare(&place).expect("made");
-        let steps = [MIGRATIONS[0], (2, "CREATE TABLE later (a); INSERT INTO later VALUES (1);")];
+        let steps =
+            [MIGRATIONS[0], MIGRATIONS[1], (3, "CREATE TABLE later (a); INSERT INTO later VALUES (1);")];
         let mut connection = connect_writer(&place).expect("opens");
         migrate(&mut connection, &steps, &place).expect("migrates");
         migrate(&mut connection, &steps, &place).expect("has nothing to do");
         let count: i64 =
             connection.query_row("SELECT count(*) FROM later", [], |row| row.get(0)).expect("table");
-        assert_eq!((count, version(&connection).expect("version")), (1, 2));
+        assert_eq!((count, version(&connection).expect("version")), (1, 3));
         drop(connection);
         assert!(
             matches!(prepare(&place), Err(StoreError::Corrupt { .. })),
-            "version 2 is newer than this program"
+            "version 3 is newer than this program"
         );
         assert!(matches!(check(&place), Err(StoreError::Corrupt { .. })));
     }

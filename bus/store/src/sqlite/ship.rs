@@ -6,13 +6,18 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::{fault, schema};
 use crate::{
-    LogId, Position, ShipReport, ShipTarget,
+    Checkpoint, LogId, Position, ShipReport, ShipTarget,
+    chain::{self, Head},
     codec::{self, Summary},
 };
 
 const INSERT: &str =
-    "INSERT INTO calls (id, started_us, interface, caller, outcome, status, fault, duration_us, record)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    "INSERT INTO calls (id, started_us, interface, caller, outcome, status, fault, duration_us, record, log, seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+
+const LINK: &str = "INSERT INTO chain (log, seq, call, link) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+
+const SIGN: &str = "INSERT INTO checkpoints (log, upto, signed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 const MOVE: &str = "INSERT INTO log_positions (log, segment, byte) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET segment = excluded.segment, byte = excluded.byte";
@@ -61,13 +66,22 @@ impl ShipTarget for Target {
             // NORMAL syncs at checkpoints only. Before the log goes, this commit syncs the WAL, with all before it.
             connection.pragma_update(None, "synchronous", if durable { "full" } else { "normal" })?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let unreadable = insert(&transaction, payloads)?;
+            let log_number = number(&transaction, log)?;
+            let unreadable = insert(&transaction, payloads, Some(log_number))?;
             let (segment, byte) = (signed(next.segment), signed(next.offset));
             transaction.prepare_cached(MOVE)?.execute(params![log.0, segment, byte])?;
             transaction.commit()?;
             Ok(ShipReport { unreadable })
         })
     }
+}
+
+/// The store's own short number of a log.
+fn number(transaction: &Transaction<'_>, log: LogId) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("INSERT INTO logs (log) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([log.0])?;
+    transaction.prepare_cached("SELECT id FROM logs WHERE log = ?1")?.query_row([log.0], |row| row.get(0))
 }
 
 /// How far a log was shipped.
@@ -84,17 +98,30 @@ pub fn position(connection: &Connection, log: LogId) -> rusqlite::Result<Positio
 pub fn insert_all(connection: &mut Connection, payloads: &[&[u8]]) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    insert(&transaction, payloads)?;
+    insert(&transaction, payloads, None)?;
     transaction.commit()
 }
 
-/// Inserts what is new and counts it; returns how many could not be read.
-fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]]) -> rusqlite::Result<u64> {
+/// Inserts what is new and counts it; returns how many could not be read. Without a log there are no places in a chain.
+fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]], log: Option<i64>) -> rusqlite::Result<u64> {
     let mut insert = transaction.prepare_cached(INSERT)?;
+    let mut link = transaction.prepare_cached(LINK)?;
     let (mut new, mut unreadable) = (0_usize, 0);
-    for payload in payloads {
+    for framed in payloads {
+        if let Some(checkpoint) = Checkpoint::of_payload(framed) {
+            sign(transaction, log, &checkpoint)?;
+            continue;
+        }
+        let (payload, place) =
+            chain::split(framed).map_or((*framed, None), |(payload, at)| (payload, Some(at)));
         match codec::summary(payload) {
-            Ok(head) => new += insert.execute(values(&head, payload))?,
+            Ok(head) => {
+                let place = log.zip(place);
+                if let Some((log, at)) = place {
+                    link.execute(params![log, signed(at.records), head.id.as_bytes(), at.link])?;
+                }
+                new += insert.execute(values(&head, payload, place))?;
+            }
             Err(error) => {
                 tracing::error!(%error, "a record of the log cannot be read; its segment is set aside");
                 unreadable += 1;
@@ -109,7 +136,18 @@ fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]]) -> rusqlite::Result
     Ok(unreadable)
 }
 
-fn values<'a>(head: &Summary<'a>, payload: &'a [u8]) -> impl rusqlite::Params + use<'a> {
+fn sign(transaction: &Transaction<'_>, log: Option<i64>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(checkpoint)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    transaction.prepare_cached(SIGN)?.execute(params![log, signed(checkpoint.to), text])?;
+    Ok(())
+}
+
+fn values<'a>(
+    head: &Summary<'a>,
+    payload: &'a [u8],
+    place: Option<(i64, Head)>,
+) -> impl rusqlite::Params + use<'a> {
     let outcome = codec::outcome_number(head.outcome);
     let duration_us = signed(head.duration_us);
     (
@@ -122,6 +160,8 @@ fn values<'a>(head: &Summary<'a>, payload: &'a [u8]) -> impl rusqlite::Params + 
         head.fault,
         duration_us,
         payload,
+        place.map(|(log, _)| log),
+        place.map(|(_, at)| signed(at.records)),
     )
 }
 
