@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Qiao's commands need on a Debian machine: a C compiler, make, perl, the load generator and tracer of the
-# system call gate, cargo-nextest. Does nothing when all is there.
+# system call gate, Python and Node for the clients of others that tests use, cargo-nextest. Does nothing when all is there.
 set -euo pipefail
 
 as_root() {
@@ -22,6 +22,10 @@ want taskset util-linux
 want wrk wrk
 want strace strace
 want openssl openssl # the vault's tests check themselves against it
+want flock util-linux
+want python3 python3 # clients of others that tests call mock partners with: scripts/peers.sh
+want npm npm
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

@@ -92,11 +92,11 @@ impl Answer {
             Payload::File(bytes) => Some(bytes.clone()),
             Payload::Business(template) if template.is_constant() && listener.answer.is_plain() => {
                 let document = template.render(&nothing).map_err(|error| error.to_string())?;
-                Some(listener.answer.encode(&document)?.into())
+                Some(listener.answer.encode(&document, &nothing)?.into())
             }
-            Payload::Wire(template) if template.is_constant() => {
+            Payload::Wire(template) if template.is_constant() && listener.contract.is_none() => {
                 let document = template.render(&nothing).map_err(|error| error.to_string())?;
-                Some(listener.answer.encode(&document)?.into())
+                Some(listener.answer.encode(&document, &nothing)?.into())
             }
             _ => None,
         };
@@ -119,7 +119,7 @@ impl Answer {
         twist: &Twist<'_>,
     ) -> Result<Rendered, String> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 3);
-        if let Some(content_type) = self.content_type(listener) {
+        if let Some(content_type) = self.content_type(listener, scope) {
             headers.insert(CONTENT_TYPE, content_type);
         }
         for (name, template) in &self.headers {
@@ -148,7 +148,7 @@ impl Answer {
             Payload::Business(template) => {
                 listener.answer.write(&rendered(template)?, scope, twist.bad_signature)
             }
-            Payload::Wire(template) => listener.answer.encode(&rendered(template)?),
+            Payload::Wire(template) => listener.answer.encode(&rendered(template)?, scope),
             Payload::Text(template) => {
                 let value = rendered(template)?;
                 let text = crate::matching::memo::scalar(&value).ok_or("the text is a list or an object")?;
@@ -160,17 +160,17 @@ impl Answer {
                     other => other.to_string(),
                 };
                 let fault = SoapFault { code: code.clone(), string, detail: None };
-                listener.answer.wire.encode_fault(&fault).map_err(|error| error.to_string())
+                listener.answer.fault(&fault, scope)
             }
         }
     }
 
-    fn content_type(&self, listener: &Listener) -> Option<HeaderValue> {
+    fn content_type(&self, listener: &Listener, scope: &dyn Scope) -> Option<HeaderValue> {
         match &self.payload {
             Payload::Empty => None,
             Payload::Text(_) => Some(HeaderValue::from_static("text/plain; charset=utf-8")),
             Payload::File(_) => Some(HeaderValue::from_static("application/octet-stream")),
-            _ => HeaderValue::from_str(listener.answer.wire.content_type()).ok(),
+            _ => HeaderValue::from_str(listener.answer.content_type(scope)).ok(),
         }
     }
 }

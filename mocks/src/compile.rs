@@ -1,4 +1,5 @@
 //! From a partner's files to the compiled partner, or to all their mistakes at once.
+mod contract;
 pub mod criteria;
 pub mod forms;
 pub mod lint;
@@ -48,7 +49,7 @@ pub fn partner(
     }
     let sealers = forms::envelopes(&spec.envelopes, vault, &place, &mut report);
     let mut sources = Sources::default();
-    let listeners = listeners(spec, &sealers, &place, &mut report);
+    let listeners = listeners(&files, &sealers, &place, &mut report);
     let instance = spec.instance.as_ref();
     let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
     let targets = pushes::targets(&spec.pushes, &sealers, &place, &mut report);
@@ -88,6 +89,7 @@ pub fn partner(
         runtime,
         bounds: (max, ttl),
     };
+    contract::add_skeletons(&mut partner);
     prepare(&mut partner).map_err(|(path, message)| vec![place.at(&path).mistake(message)])?;
     if let Some(before) = before {
         partner.inherit(before);
@@ -127,34 +129,35 @@ fn prepare(partner: &mut Partner) -> Result<(), (String, String)> {
 }
 
 fn listeners(
-    spec: &PartnerSpec,
+    files: &PartnerFiles,
     sealers: &forms::Sealers,
     place: &Place<'_>,
     report: &mut Report,
 ) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
     let mut ids = HashSet::new();
-    for (number, listen) in spec.listen.iter().enumerate() {
+    for (number, listen) in files.spec.listen.iter().enumerate() {
         let place = place.nth("listen", number);
         if !ids.insert(&listen.id) {
             report.add(&place.at("id"), format!("there is another listener `{}`", listen.id));
         }
-        listeners.extend(listener(spec, listen, sealers, &place, report));
+        listeners.extend(listener(files, listen, sealers, &place, report));
     }
     listeners
 }
 
 fn listener(
-    spec: &PartnerSpec,
+    files: &PartnerFiles,
     listen: &ListenSpec,
     sealers: &forms::Sealers,
     place: &Place<'_>,
     report: &mut Report,
 ) -> Option<Listener> {
-    let paths = forms::paths(listen, sealers, place, report);
+    let contract = contract::read(files, listen, place, report);
+    let paths = forms::paths(listen, sealers, contract.as_ref(), place, report);
     check_address(listen, place, report);
     let soap = listen.proto == Proto::Soap;
-    let (select_place, select) = match (&listen.select, &spec.select) {
+    let (select_place, select) = match (&listen.select, &files.spec.select) {
         (Some(own), _) => (place.at("select"), Some(own.as_str())),
         (None, Some(common)) => (place.at(""), Some(common.as_str())),
         (None, None) => (place.at(""), soap.then_some("$.operation")),
@@ -173,6 +176,7 @@ fn listener(
         path: listen.path.as_deref().unwrap_or_default().into(),
         port: listen.port,
         soap,
+        contract,
         select: match select {
             Some(compiled) => Some(compiled?),
             None => None,

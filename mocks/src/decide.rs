@@ -1,6 +1,7 @@
 //! One request decided: the stub that answers, its state's transition, its fault and delay, its answer.
 use std::{borrow::Cow, sync::Arc, time::Instant};
 
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use qiao_mappings::Layer;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,7 @@ use crate::{
     pushes::{Plan, snapshot::Snapshot},
     spec::FaultKind,
     state::{Instance, Locked, full_key},
+    wsdl::Call,
 };
 
 /// What came of a request, before anything is sent.
@@ -43,7 +45,12 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     let facts = Facts::new(incoming, partner, listener);
     let mut memo = Memo::new(&facts, &partner.sources);
     let now = Instant::now();
-    let mut found = find(partner, listener, &mut memo, now);
+    // What a WSDL does not allow is refused before any stub is tried.
+    let refusal = facts.call().filter(|call| call.refusal.is_some()).cloned();
+    let mut found = match &refusal {
+        Some(_) => Found { stub: None, key: None, lock: None },
+        None => find(partner, listener, &mut memo, now),
+    };
     let asked = asked(partner, incoming);
     let live = partner.runtime.dials.load();
     let needs = found.stub.is_some_and(|stub| stub.needs_instance)
@@ -121,7 +128,10 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
 
     let answer =
         found.stub.map(|stub| &stub.answer).or(partner.fallback.as_ref().map(|fallback| &fallback.answer));
-    render(&mut decision, answer, number, listener, &scope);
+    match refusal {
+        Some(call) => refuse(&mut decision, call, listener),
+        None => render(&mut decision, answer, number, listener, &scope),
+    }
     if let Some(stub) = found.stub.filter(|_| !dry) {
         follow(&mut decision, stub, &scope, key.as_deref().unwrap_or_default(), count);
     }
@@ -269,6 +279,19 @@ fn follow(decision: &mut Decision, stub: &Stub, scope: &AnswerScope<'_>, key: &s
         Ok(snapshot) => decision.then = Some((Arc::clone(plan), snapshot)),
         Err(problem) => decision.problem = Some(problem),
     }
+}
+
+/// The fault of a request that the service's description does not allow.
+fn refuse(decision: &mut Decision, call: Call, listener: &Listener) {
+    let (Some(contract), Some(refusal)) = (&listener.contract, call.refusal) else { return };
+    let mut headers = HeaderMap::new();
+    if let Ok(content_type) = HeaderValue::from_str(contract.codec(call.version).content_type()) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    if let Ok((status, body)) = contract.fault(call.version, refusal.code, refusal.text.clone()) {
+        decision.answer = Some(Rendered { status, headers, body: body.into() });
+    }
+    decision.problem = Some(refusal.text);
 }
 
 /// What the journal wants to know. Nothing is read for it that matching did not read.

@@ -3,10 +3,12 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use qiao_mappings::Scope;
+use qiao_mappings::{Scope, SoapVersion};
 use serde_json::{Map, Value};
 
-use crate::{entropy::Fnv, forms::Documents, matching::path, partner::Listener, partner::Partner};
+use crate::{
+    entropy::Fnv, forms::Documents, matching::path, partner::Listener, partner::Partner, wsdl::Call,
+};
 
 /// A request as it came, with the path below the listener's.
 #[derive(Debug)]
@@ -34,11 +36,16 @@ pub struct Facts<'p> {
     item: OnceLock<Option<String>>,
     item_value: OnceLock<Value>,
     operation: OnceLock<Value>,
+    soap_version: OnceLock<Value>,
+    body: OnceLock<Value>,
+    cookies: OnceLock<Value>,
 }
 
 struct Texts {
     method: Value,
     path: Value,
+    /// Path and query.
+    url: Value,
 }
 
 impl<'p> Facts<'p> {
@@ -55,6 +62,9 @@ impl<'p> Facts<'p> {
             item: OnceLock::new(),
             item_value: OnceLock::new(),
             operation: OnceLock::new(),
+            soap_version: OnceLock::new(),
+            body: OnceLock::new(),
+            cookies: OnceLock::new(),
         }
     }
 
@@ -148,6 +158,10 @@ impl<'p> Facts<'p> {
 
     fn operation(&self) -> &Value {
         self.operation.get_or_init(|| {
+            if let Some(contract) = &self.listener.contract {
+                let number = self.call().and_then(|call| call.operation);
+                return number.map_or("", |number| contract.operations[number].name.as_str()).into();
+            }
             let name = match &self.documents().wire {
                 Value::Object(members) if self.listener.soap && members.len() == 1 => members.keys().next(),
                 _ => None,
@@ -158,17 +172,58 @@ impl<'p> Facts<'p> {
         })
     }
 
+    /// The call of a listener with a WSDL.
+    pub fn call(&self) -> Option<&Call> {
+        self.listener.contract.as_ref()?;
+        self.documents().call.as_ref()
+    }
+
+    /// `1.1` or `1.2`; empty where no WSDL tells.
+    fn soap_version(&self) -> &Value {
+        self.soap_version.get_or_init(|| match self.call().map(|call| call.version) {
+            None => "".into(),
+            Some(SoapVersion::V11) => "1.1".into(),
+            Some(SoapVersion::V12) => "1.2".into(),
+        })
+    }
+
+    /// The body as text, whatever its form; bytes that are no UTF-8 are replaced.
+    fn body(&self) -> &Value {
+        self.body.get_or_init(|| String::from_utf8_lossy(&self.incoming.body).into_owned().into())
+    }
+
+    /// RFC 6265 §4.2: `name=value` pairs; a repeated name is a list.
+    fn cookies(&self) -> &Value {
+        self.cookies.get_or_init(|| {
+            let mut cookies = Map::new();
+            for header in self.incoming.headers.get_all(http::header::COOKIE) {
+                let header = String::from_utf8_lossy(header.as_bytes());
+                for (name, value) in header.split(';').filter_map(|pair| pair.trim().split_once('=')) {
+                    add(&mut cookies, name.trim().to_owned(), value.trim().trim_matches('"').to_owned());
+                }
+            }
+            Value::Object(cookies)
+        })
+    }
+
     /// What is known before the body is opened; the rest would need the body itself.
     pub fn outer(&self, name: &str) -> Option<&Value> {
         let texts = || {
             self.texts.get_or_init(|| Texts {
                 method: Value::from(self.incoming.method.as_str()),
                 path: Value::from(self.incoming.path.as_str()),
+                url: match &self.incoming.query {
+                    None => Value::from(self.incoming.path.as_str()),
+                    Some(query) => Value::from(format!("{}?{query}", self.incoming.path)),
+                },
             })
         };
         match name {
             "method" => Some(&texts().method),
             "path" => Some(&texts().path),
+            "url" => Some(&texts().url),
+            "body" => Some(self.body()),
+            "cookies" => Some(self.cookies()),
             "query" => Some(self.query_value()),
             "headers" => Some(self.headers_value()),
             "partner" => Some(&self.partner.parameters),
@@ -186,6 +241,7 @@ impl Scope for Facts<'_> {
             "wire" => Some(&self.documents().wire),
             "problem" => Some(&self.documents().problem),
             "operation" => Some(self.operation()),
+            "soapVersion" => Some(self.soap_version()),
             "item" => Some(self.item_value.get_or_init(|| self.item().map_or(Value::Null, Value::from))),
             other => self.outer(other),
         }

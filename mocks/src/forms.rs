@@ -1,11 +1,16 @@
 //! How messages travel, compiled: requests are decoded, opened, unframed; answers are sealed, framed, encoded.
 use std::sync::Arc;
 
-use qiao_mappings::{Codec, Expression, Mapping, Scope, ScopeFunctions, Selector, Template};
+use qiao_mappings::{
+    Codec, Expression, Mapping, Scope, ScopeFunctions, Selector, SoapFault, SoapVersion, Template,
+};
 use qiao_vault::{Envelope, Params};
 use serde_json::Value;
 
-use crate::facts::Facts;
+use crate::{
+    facts::Facts,
+    wsdl::{Call, Contract},
+};
 
 /// A request's body in its stages.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct Documents {
     pub plain: Option<Value>,
     /// Text: empty, or why the body could not be read or opened.
     pub problem: Value,
+    /// Of a listener with a WSDL: the operation called.
+    pub call: Option<Call>,
 }
 
 impl Documents {
@@ -24,7 +31,7 @@ impl Documents {
     }
 
     fn broken(wire: Value, problem: String) -> Self {
-        Self { wire, plain: Some(Value::Null), problem: Value::String(problem) }
+        Self { wire, plain: Some(Value::Null), problem: Value::String(problem), call: None }
     }
 }
 
@@ -38,6 +45,8 @@ pub struct Sealer {
 /// From wire to business document.
 pub struct RequestPath {
     pub wire: Codec,
+    /// Reads in place of the codec.
+    pub contract: Option<Arc<Contract>>,
     pub open: Option<Open>,
     pub frame: Option<Mapping>,
 }
@@ -53,6 +62,8 @@ pub struct Open {
 /// From business document to wire.
 pub struct AnswerPath {
     pub wire: Codec,
+    /// Writes in place of the codec.
+    pub contract: Option<Arc<Contract>>,
     pub seal: Option<Seal>,
     pub frame: Option<Mapping>,
 }
@@ -83,6 +94,19 @@ impl Scope for Opening<'_> {
 impl RequestPath {
     /// Reads and opens the body. What goes wrong is told in the documents: a stub may answer it.
     pub fn read(&self, facts: &Facts<'_>) -> Documents {
+        let Some(contract) = &self.contract else { return self.read_plain(facts) };
+        let incoming = facts.incoming();
+        let received = contract.read(&incoming.body, &incoming.headers);
+        let documents = match &received.call.refusal {
+            Some(refusal) if received.document.is_null() => {
+                Documents::broken(received.document, refusal.text.clone())
+            }
+            _ => self.open(facts, received.document),
+        };
+        Documents { call: Some(received.call), ..documents }
+    }
+
+    fn read_plain(&self, facts: &Facts<'_>) -> Documents {
         let body = &facts.incoming().body;
         let wire = if body.is_empty() {
             Value::Null
@@ -92,6 +116,10 @@ impl RequestPath {
                 Err(error) => return Documents::broken(Value::Null, format!("unreadable: {error}")),
             }
         };
+        self.open(facts, wire)
+    }
+
+    fn open(&self, facts: &Facts<'_>, wire: Value) -> Documents {
         let opened = match self.open.as_ref().map(|open| open.run(facts, &wire)) {
             None | Some(Ok(None)) => None,
             Some(Ok(opened)) => opened,
@@ -102,8 +130,8 @@ impl RequestPath {
             .as_ref()
             .map(|frame| frame.apply(&Opening { facts, wire: &wire, plain: opened.as_ref() }));
         match framed {
-            None => Documents { wire, plain: opened, problem: Value::from("") },
-            Some(Ok(plain)) => Documents { wire, plain: Some(plain), problem: Value::from("") },
+            None => Documents { wire, plain: opened, problem: Value::from(""), call: None },
+            Some(Ok(plain)) => Documents { wire, plain: Some(plain), problem: Value::from(""), call: None },
             Some(Err(error)) => Documents::broken(wire, format!("unframed: {error}")),
         }
     }
@@ -168,20 +196,52 @@ impl AnswerPath {
             }
         };
         let wire = framed.as_ref().or(sealed.as_ref()).unwrap_or(plain);
-        self.encode(wire)
+        self.encode(wire, scope)
     }
 
-    /// Encodes a wire document.
+    /// Encodes a wire document; with a WSDL, as the answer of the operation called.
     ///
     /// # Errors
     /// A document the codec cannot carry.
-    pub fn encode(&self, wire: &Value) -> Result<Vec<u8>, String> {
-        self.wire.encode(wire).map_err(|error| format!("the answer cannot be encoded: {error}"))
+    pub fn encode(&self, wire: &Value, scope: &dyn Scope) -> Result<Vec<u8>, String> {
+        let encoded = match &self.contract {
+            None => self.wire.encode(wire).map_err(|error| error.to_string()),
+            Some(contract) => contract.write(called(scope), soap_version(scope), wire),
+        };
+        encoded.map_err(|error| format!("the answer cannot be encoded: {error}"))
+    }
+
+    /// Encodes a SOAP fault.
+    ///
+    /// # Errors
+    /// A text that XML cannot carry.
+    pub fn fault(&self, fault: &SoapFault, scope: &dyn Scope) -> Result<Vec<u8>, String> {
+        self.soap_codec(scope).encode_fault(fault).map_err(|error| error.to_string())
+    }
+
+    pub fn content_type(&self, scope: &dyn Scope) -> &str {
+        self.soap_codec(scope).content_type()
+    }
+
+    fn soap_codec(&self, scope: &dyn Scope) -> &Codec {
+        self.contract.as_ref().map_or(&self.wire, |contract| contract.codec(soap_version(scope)))
     }
 
     /// Whether a document's bytes depend on the document alone.
     pub fn is_plain(&self) -> bool {
-        self.seal.is_none() && self.frame.is_none()
+        self.seal.is_none() && self.frame.is_none() && self.contract.is_none()
+    }
+}
+
+fn called(scope: &dyn Scope) -> &str {
+    scope.get("operation").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The version of the request, which its answer has too.
+fn soap_version(scope: &dyn Scope) -> SoapVersion {
+    match scope.get("soapVersion").and_then(Value::as_str) {
+        Some("1.2") => SoapVersion::V12,
+        _ => SoapVersion::V11,
     }
 }
 

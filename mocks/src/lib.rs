@@ -25,6 +25,7 @@ pub mod spec;
 mod state;
 mod table;
 mod timers;
+mod wsdl;
 
 pub use admin::admin_router;
 pub use functions::FUNCTIONS;

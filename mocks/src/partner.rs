@@ -21,6 +21,7 @@ use crate::{
     spec::Proto,
     state::StateTable,
     table::DataTable,
+    wsdl::Contract,
 };
 
 /// A compiled mock partner.
@@ -59,6 +60,8 @@ pub struct Listener {
     /// Of the others only, where they name it.
     pub port: Option<u16>,
     pub soap: bool,
+    /// The service's description, where it has one.
+    pub contract: Option<Arc<Contract>>,
     pub select: Option<Selector>,
     pub request: RequestPath,
     pub answer: AnswerPath,

@@ -91,6 +91,13 @@ pub struct ListenSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
+    /// `soap`: the service's WSDL 1.1, a file of the partner's folder. Its operations are then found, answered in both SOAP
+    /// versions and, where no stub answers, from their schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wsdl: Option<String>,
+    /// With `wsdl`: whether a request that its schema does not allow is refused with a SOAP fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,

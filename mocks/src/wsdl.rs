@@ -32,8 +32,6 @@ const MAX_LIST_DEPTH: usize = 12;
 pub struct Contract {
     pub operations: Vec<Operation>,
     pub schemas: Schemas,
-    /// The name of the first service.
-    pub service: Option<String>,
     documents: Vec<Document>,
     by_element: HashMap<Name, Vec<usize>>,
     by_action: HashMap<String, usize>,
@@ -104,7 +102,6 @@ impl Contract {
             codec_12: codec(SoapVersion::V12)?,
             operations: loaded.operations,
             schemas: loaded.schemas,
-            service: loaded.service,
             documents: loaded.documents,
             by_element,
             by_action,
@@ -140,8 +137,10 @@ impl Contract {
 
     fn decode(&self, body: &[u8], headers: &HeaderMap) -> (SoapVersion, Result<Value, String>) {
         let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let modern = content_type.is_some_and(|text| text.to_ascii_lowercase().contains("application/soap+xml"));
-        let order = if modern { [SoapVersion::V12, SoapVersion::V11] } else { [SoapVersion::V11, SoapVersion::V12] };
+        let modern =
+            content_type.is_some_and(|text| text.to_ascii_lowercase().contains("application/soap+xml"));
+        let order =
+            if modern { [SoapVersion::V12, SoapVersion::V11] } else { [SoapVersion::V11, SoapVersion::V12] };
         let mut first = None;
         for version in order {
             match self.codec(version).decode(body) {
@@ -168,8 +167,10 @@ impl Contract {
     }
 
     fn unknown(&self, element: Option<&Element>, action: Option<&str>) -> Refusal {
-        let names: Vec<&str> = self.operations.iter().take(20).map(|operation| operation.name.as_str()).collect();
-        let body = element.map_or("an empty Body".to_owned(), |element| format!("the Body's element {}", element.name));
+        let names: Vec<&str> =
+            self.operations.iter().take(20).map(|operation| operation.name.as_str()).collect();
+        let body = element
+            .map_or("an empty Body".to_owned(), |element| format!("the Body's element {}", element.name));
         let action = action.map(|action| format!(" and the action {action}")).unwrap_or_default();
         let text = format!("no operation of this service has {body}{action}; it has {}", names.join(", "));
         Refusal { code: "Client", text }
@@ -216,6 +217,20 @@ impl Contract {
             _ => document,
         };
         write::envelope(&self.schemas, output, content, version)
+    }
+
+    /// Writes a SOAP 1.1 request, `{element: content}`, for trials.
+    ///
+    /// # Errors
+    /// A document that is not the input of any operation.
+    pub fn write_request(&self, document: &Value) -> Result<Vec<u8>, String> {
+        let members = document.as_object().filter(|members| members.len() == 1);
+        let (name, content) =
+            members.and_then(|members| members.iter().next()).ok_or("not {element: content}")?;
+        let inputs = self.operations.iter().filter_map(|operation| operation.input.as_deref());
+        let input = inputs.into_iter().find(|input| *input.name.local == **name);
+        let input = input.ok_or_else(|| format!("no operation has the element {name}"))?;
+        write::envelope(&self.schemas, Some(input), content, SoapVersion::V11)
     }
 
     /// Writes a fault and gives its HTTP status (SOAP 1.1 §6.2; SOAP 1.2 Part 2 §7.5.2.2).
@@ -281,20 +296,22 @@ fn action(headers: &HeaderMap) -> Option<String> {
 
 /// The paths of elements that may be repeated, from the Body's child on.
 fn list_paths(schemas: &Schemas, decl: &ElementDecl, paths: &mut Vec<String>) {
-    fn walk(schemas: &Schemas, ty: &TypeRef, path: &str, depth: usize, paths: &mut Vec<String>) {
-        if depth > MAX_LIST_DEPTH || paths.len() > 4 * MAX_LISTS {
+    fn walk(schemas: &Schemas, ty: &TypeRef, path: &str, left: &mut usize, paths: &mut Vec<String>) {
+        let depth = path.matches('.').count();
+        if depth > MAX_LIST_DEPTH || *left == 0 {
             return;
         }
+        *left -= 1;
         let Kind::Complex(complex) = schemas.kind(ty) else { return };
         for (decl, many) in write::lists(schemas, complex) {
             let path = format!("{path}.{}", decl.name.local);
-            walk(schemas, &decl.ty, &path, depth + 1, paths);
+            walk(schemas, &decl.ty, &path, left, paths);
             if many {
                 paths.push(path);
             }
         }
     }
-    walk(schemas, &decl.ty, &decl.name.local, 0, paths);
+    walk(schemas, &decl.ty, &decl.name.local, &mut (4 * MAX_LISTS), paths);
 }
 
 #[cfg(test)]

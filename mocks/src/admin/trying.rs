@@ -50,7 +50,11 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
     let body = match (&trial.document, trial.body) {
         (Some(_), Some(_)) => return Err(Refused::unfit("`document` or `body`, not both")),
         (Some(document), None) => {
-            let encoded = partner.listeners[number].request.wire.encode(document);
+            let request = &partner.listeners[number].request;
+            let encoded = match &request.contract {
+                None => request.wire.encode(document).map_err(|error| error.to_string()),
+                Some(contract) => contract.write_request(document),
+            };
             encoded.map_err(|error| Refused::unfit(format!("document: {error}")))?
         }
         (None, body) => body.unwrap_or_default().into_bytes(),

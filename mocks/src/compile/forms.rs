@@ -13,6 +13,7 @@ use crate::{
     forms::{AnswerPath, Open, RequestPath, Seal, Sealer},
     functions::Environment,
     spec::{AnswerForm, ListenSpec, OpenForm, Proto, RequestForm, SealForm},
+    wsdl::Contract,
 };
 
 pub type Sealers = HashMap<String, Arc<Sealer>>;
@@ -53,6 +54,7 @@ fn signed(spec: &EnvelopeSpec) -> Vec<String> {
 pub fn paths(
     spec: &ListenSpec,
     sealers: &Sealers,
+    contract: Option<&Arc<Contract>>,
     place: &Place<'_>,
     report: &mut Report,
 ) -> Option<(RequestPath, AnswerPath)> {
@@ -72,7 +74,9 @@ pub fn paths(
     }
     let read = request_path(request, sealers, &request_place, report);
     let write = answer_path(answer, sealers, &answer_place, report);
-    read.zip(write)
+    let (mut read, mut write) = read.zip(write)?;
+    (read.contract, write.contract) = (contract.cloned(), contract.cloned());
+    Some((read, write))
 }
 
 fn request_path(
@@ -84,7 +88,7 @@ fn request_path(
     let wire = codec(&form.wire, &place.at("wire"), report);
     let open = form.open.as_ref().map(|open| self::open(open, sealers, &place.at("open"), report));
     let frame = form.frame.as_ref().map(|frame| mapping(frame, FRAMING, &place.at("frame"), report));
-    Some(RequestPath { wire: wire?, open: flat(open)?, frame: flat(frame)? })
+    Some(RequestPath { wire: wire?, contract: None, open: flat(open)?, frame: flat(frame)? })
 }
 
 /// From business document to wire.
@@ -97,7 +101,7 @@ pub fn answer_path(
     let wire = codec(&form.wire, &place.at("wire"), report);
     let seal = form.seal.as_ref().map(|seal| self::seal(seal, sealers, &place.at("seal"), report));
     let frame = form.frame.as_ref().map(|frame| mapping(frame, CLOSING, &place.at("frame"), report));
-    Some(AnswerPath { wire: wire?, seal: flat(seal)?, frame: flat(frame)? })
+    Some(AnswerPath { wire: wire?, contract: None, seal: flat(seal)?, frame: flat(frame)? })
 }
 
 /// None where something was declared but could not be compiled.

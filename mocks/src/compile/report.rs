@@ -97,18 +97,36 @@ impl Report {
 }
 
 /// What conditions see.
-pub const MATCHING: &[&str] =
-    &["request", "wire", "operation", "item", "headers", "query", "method", "path", "partner", "problem"];
+pub const MATCHING: &[&str] = &[
+    "request",
+    "wire",
+    "operation",
+    "soapVersion",
+    "item",
+    "headers",
+    "cookies",
+    "query",
+    "method",
+    "path",
+    "url",
+    "body",
+    "partner",
+    "problem",
+];
 /// What a stub's own key sees.
 pub const KEYING: &[&str] = &[
     "request",
     "wire",
     "operation",
+    "soapVersion",
     "item",
     "headers",
+    "cookies",
     "query",
     "method",
     "path",
+    "url",
+    "body",
     "partner",
     "problem",
     "params",
@@ -118,11 +136,15 @@ pub const ANSWERING: &[&str] = &[
     "request",
     "wire",
     "operation",
+    "soapVersion",
     "item",
     "headers",
+    "cookies",
     "query",
     "method",
     "path",
+    "url",
+    "body",
     "partner",
     "problem",
     "params",
@@ -133,11 +155,15 @@ pub const CLOSING: &[&str] = &[
     "request",
     "wire",
     "operation",
+    "soapVersion",
     "item",
     "headers",
+    "cookies",
     "query",
     "method",
     "path",
+    "url",
+    "body",
     "partner",
     "problem",
     "params",
@@ -146,6 +172,8 @@ pub const CLOSING: &[&str] = &[
     "sealed",
 ];
 /// What opening sees.
-pub const OPENING: &[&str] = &["wire", "headers", "query", "method", "path", "partner"];
+pub const OPENING: &[&str] =
+    &["wire", "headers", "cookies", "query", "method", "path", "url", "body", "partner"];
 /// What the frame of requests sees.
-pub const FRAMING: &[&str] = &["wire", "plain", "headers", "query", "method", "path", "partner"];
+pub const FRAMING: &[&str] =
+    &["wire", "plain", "headers", "cookies", "query", "method", "path", "url", "body", "partner"];

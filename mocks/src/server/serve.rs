@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming as BodyIn;
@@ -21,7 +21,7 @@ use crate::{
     exchange::{Exchange, exchange},
     facts::Incoming,
     faults::Fault,
-    partner::Partner,
+    partner::{Listener, Partner},
     spec::FaultKind,
 };
 
@@ -55,6 +55,9 @@ pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>) -> Served {
         if rest == "/health" && request.method() == Method::GET {
             return Ok(json_answer(StatusCode::OK, &json!({"partner": *partner.id, "status": "up"})));
         }
+        if let Some(description) = description(&request, listener, rest) {
+            return Ok(description);
+        }
         (Arc::clone(partner), number, rest.to_owned(), listener.body_bytes)
     };
     let (head, body) = request.into_parts();
@@ -76,6 +79,21 @@ pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>) -> Served {
         body,
     };
     answer(partner, number, incoming, shared, started).await
+}
+
+/// `GET path?wsdl` and `?xsd=…`: the service's description with the address that the caller has reached it by.
+fn description(request: &Request<BodyIn>, listener: &Listener, rest: &str) -> Option<Response<AnswerBody>> {
+    let contract = listener.contract.as_ref()?;
+    if rest != "/" || request.method() != Method::GET {
+        return None;
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let fits = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b));
+    let url = format!("http://{}{}", host.filter(fits).unwrap_or("localhost"), listener.path);
+    let text = contract.published(request.uri().query().unwrap_or_default(), &url)?;
+    let mut response = Response::new(AnswerBody::whole(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    Some(response)
 }
 
 async fn answer(

@@ -61,7 +61,8 @@ impl<'e> Parts<'e> {
             for operation in binding.all("operation") {
                 let label = operation.get("name").unwrap_or_default();
                 let read = self.operation(binding, operation, style, schemas);
-                let read = read.map_err(|error| format!("binding {}, operation {label}: {error}", name.local))?;
+                let read =
+                    read.map_err(|error| format!("binding {}, operation {label}: {error}", name.local))?;
                 add(&mut operations, read)?;
             }
         }
@@ -79,8 +80,10 @@ impl<'e> Parts<'e> {
         schemas: &Schemas,
     ) -> Result<Operation, String> {
         let name = operation.get("name").ok_or("no name")?.to_owned();
-        let port_type = binding.get("type").and_then(|text| binding.resolve(text)).ok_or("the binding has no type")?;
-        let port_type = self.port_types.get(&port_type).ok_or_else(|| format!("there is no portType {port_type}"))?;
+        let port_type =
+            binding.get("type").and_then(|text| binding.resolve(text)).ok_or("the binding has no type")?;
+        let port_type =
+            self.port_types.get(&port_type).ok_or_else(|| format!("there is no portType {port_type}"))?;
         let abstract_operation = port_type
             .all("operation")
             .find(|candidate| candidate.get("name") == Some(&*name))
@@ -90,10 +93,16 @@ impl<'e> Parts<'e> {
         let action = soap.and_then(|soap| soap.get("soapAction")).filter(|action| !action.is_empty());
         let side = |side: &str, wrapper: &str| -> Result<Option<Option<Arc<ElementDecl>>>, String> {
             let Some(message) = abstract_operation.one(side) else { return Ok(None) };
-            let message = message.get("message").and_then(|text| message.resolve(text)).ok_or("a side without message")?;
-            let message = self.messages.get(&message).ok_or_else(|| format!("there is no message {message}"))?;
+            let message = message
+                .get("message")
+                .and_then(|text| message.resolve(text))
+                .ok_or("a side without message")?;
+            let message =
+                self.messages.get(&message).ok_or_else(|| format!("there is no message {message}"))?;
             let body = operation.one(side).and_then(|side| soap_child(side, "body"));
-            self.body(message, body, style, wrapper, schemas).map(Some).map_err(|error| format!("{side}: {error}"))
+            self.body(message, body, style, wrapper, schemas)
+                .map(Some)
+                .map_err(|error| format!("{side}: {error}"))
         };
         let input = side("input", &name)?.ok_or("only operations that begin with a request can be served")?;
         let output = side("output", &format!("{name}Response"))?.map(|element| Output { element });
@@ -116,7 +125,11 @@ impl<'e> Parts<'e> {
             body.and_then(|body| body.get("parts")).map(|parts| parts.split_whitespace().collect());
         let parts: Vec<&Element> = message
             .all("part")
-            .filter(|part| listed.as_ref().is_none_or(|listed| part.get("name").is_some_and(|name| listed.contains(&name))))
+            .filter(|part| {
+                listed
+                    .as_ref()
+                    .is_none_or(|listed| part.get("name").is_some_and(|name| listed.contains(&name)))
+            })
             .collect();
         if style == "rpc" {
             let namespace = body.and_then(|body| body.get("namespace")).unwrap_or_default();
@@ -125,7 +138,8 @@ impl<'e> Parts<'e> {
         match parts.as_slice() {
             [] => Ok(None),
             [part] => {
-                let element = part.get("element").ok_or("document style needs parts with element, not type")?;
+                let element =
+                    part.get("element").ok_or("document style needs parts with element, not type")?;
                 global(part, element, schemas).map(Some)
             }
             // Further parts are usually headers that the binding does not tell apart.

@@ -136,12 +136,16 @@ fn simple(schemas: &Schemas, ty: &TypeRef, depth: usize) -> Value {
     }
     match schemas.kind(ty) {
         Kind::Builtin(builtin) => builtin.example(),
-        Kind::Simple(Simple::Restriction { base, facets }) => facets.example(simple(schemas, base, depth + 1)),
+        Kind::Simple(Simple::Restriction { base, facets }) => {
+            facets.example(simple(schemas, base, depth + 1))
+        }
         Kind::Simple(Simple::List(item)) => simple(schemas, item, depth + 1),
         Kind::Simple(Simple::Union(members)) => {
             members.first().map_or(json!(""), |member| simple(schemas, member, depth + 1))
         }
-        Kind::Complex(complex) => schemas.text_type(complex).map_or(json!(""), |ty| simple(schemas, ty, depth + 1)),
+        Kind::Complex(complex) => {
+            schemas.text_type(complex).map_or(json!(""), |ty| simple(schemas, ty, depth + 1))
+        }
         Kind::Any => json!("string"),
     }
 }

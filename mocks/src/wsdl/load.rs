@@ -21,8 +21,6 @@ pub struct Loaded {
     pub documents: Vec<Document>,
     pub operations: Vec<super::definitions::Operation>,
     pub schemas: Schemas,
-    /// The `name` of the first service.
-    pub service: Option<String>,
 }
 
 /// Reads a WSDL with all that it imports.
@@ -54,7 +52,6 @@ pub fn load(path: &str, file: ReadFile<'_>) -> Result<Loaded, String> {
                 .map_err(|error| format!("operation {}: {error}", operation.name))?;
         }
     }
-    let service = files.first().and_then(|first| first.root.one("service")?.get("name").map(str::to_owned));
     let documents = files
         .into_iter()
         .fold((Vec::new(), HashSet::new()), |(mut documents, mut known), file| {
@@ -64,7 +61,7 @@ pub fn load(path: &str, file: ReadFile<'_>) -> Result<Loaded, String> {
             (documents, known)
         })
         .0;
-    Ok(Loaded { documents, operations, schemas, service })
+    Ok(Loaded { documents, operations, schemas })
 }
 
 struct File {
@@ -95,7 +92,8 @@ fn files(path: &str, read: ReadFile<'_>) -> Result<Vec<File>, String> {
             return Err(format!("{path}: neither a WSDL 1.1 nor a schema, its root is {}", root.name));
         }
         let mut holes = Vec::new();
-        links(&root, &path, &chameleon, &mut holes, &mut wanted).map_err(|error| format!("{path}: {error}"))?;
+        links(&root, &path, &chameleon, &mut holes, &mut wanted)
+            .map_err(|error| format!("{path}: {error}"))?;
         holes.sort_by_key(|hole| hole.span.start);
         files.push(File { path, text, root, chameleon, holes });
     }
@@ -110,7 +108,8 @@ fn links(
     holes: &mut Vec<Hole>,
     wanted: &mut VecDeque<(String, String)>,
 ) -> Result<(), String> {
-    let own = if at.name.is(XSD, "schema") { at.get("targetNamespace").unwrap_or(namespace) } else { namespace };
+    let own =
+        if at.name.is(XSD, "schema") { at.get("targetNamespace").unwrap_or(namespace) } else { namespace };
     let attribute = match (&*at.name.namespace, &*at.name.local) {
         (SOAP_11 | SOAP_12, "address") => {
             if let Some(location) = at.attribute("location") {
@@ -152,7 +151,12 @@ fn beside(path: &str, location: &str) -> Result<String, String> {
 }
 
 /// Refuses names that no schema has, as far as a type reaches.
-fn references<'s>(schemas: &'s Schemas, ty: &'s TypeRef, seen: &mut HashSet<Name>, depth: usize) -> Result<(), String> {
+fn references<'s>(
+    schemas: &'s Schemas,
+    ty: &'s TypeRef,
+    seen: &mut HashSet<Name>,
+    depth: usize,
+) -> Result<(), String> {
     if depth > 100 {
         return Ok(());
     }
@@ -181,11 +185,17 @@ fn references<'s>(schemas: &'s Schemas, ty: &'s TypeRef, seen: &mut HashSet<Name
     }
 }
 
-fn particle<'s>(schemas: &'s Schemas, at: &'s Particle, seen: &mut HashSet<Name>, depth: usize) -> Result<(), String> {
+fn particle<'s>(
+    schemas: &'s Schemas,
+    at: &'s Particle,
+    seen: &mut HashSet<Name>,
+    depth: usize,
+) -> Result<(), String> {
     match &at.term {
         Term::Element(element) => references(schemas, &element.ty, seen, depth + 1),
         Term::Ref(name) => {
-            let element = schemas.elements.get(name).ok_or_else(|| format!("no schema has the element {name}"))?;
+            let element =
+                schemas.elements.get(name).ok_or_else(|| format!("no schema has the element {name}"))?;
             references(schemas, &element.ty, seen, depth + 1)
         }
         Term::Group(name) => {

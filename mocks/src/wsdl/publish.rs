@@ -1,10 +1,11 @@
 //! The files of a description as callers fetch them: addresses and references point at the mock.
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// What a query's value must not hold, and what XML would need escaped.
-const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'&').add(b'%').add(b'\'').add(b'+');
+const QUERY: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'&').add(b'%').add(b'\'').add(b'+');
 
 /// A value in a file that is written anew.
 pub struct Hole {
@@ -51,8 +52,7 @@ impl Document {
                 Piece::Address => out.push_str(url),
                 Piece::File(file) => {
                     let what = if file.ends_with(".wsdl") { "wsdl" } else { "xsd" };
-                    // Writing to a string cannot fail.
-                    drop(write!(out, "{url}?{what}={}", utf8_percent_encode(file, QUERY)));
+                    out.push_str(&format!("{url}?{what}={}", utf8_percent_encode(file, QUERY)));
                 }
             }
         }

@@ -173,7 +173,12 @@ impl Schemas {
         (found, any)
     }
 
-    fn gather<'s>(&'s self, attributes: &'s Attributes, depth: usize, found: &mut Vec<&'s AttributeDecl>) -> bool {
+    fn gather<'s>(
+        &'s self,
+        attributes: &'s Attributes,
+        depth: usize,
+        found: &mut Vec<&'s AttributeDecl>,
+    ) -> bool {
         let add = |found: &mut Vec<&'s AttributeDecl>, decl: &'s AttributeDecl| {
             if !found.iter().any(|known| known.name == decl.name) {
                 found.push(decl);

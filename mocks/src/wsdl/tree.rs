@@ -84,7 +84,7 @@ impl Element {
     }
 
     pub fn one(&self, local: &str) -> Option<&Element> {
-        self.all(local).next()
+        self.child(&self.name.namespace, local)
     }
 
     /// A child of that name.
@@ -206,7 +206,8 @@ fn element(tag: &BytesStart<'_>, parent: Option<&Element>, text: &str) -> Result
     }
     let name = |text: &str, default: bool| {
         let (prefix, local) = text.split_once(':').unwrap_or(("", text));
-        let namespace = if prefix.is_empty() && !default { Some("".into()) } else { lookup(&bindings, prefix) };
+        let namespace =
+            if prefix.is_empty() && !default { Some("".into()) } else { lookup(&bindings, prefix) };
         let namespace = namespace.ok_or_else(|| format!("the prefix {prefix} is not bound"))?;
         Ok::<_, String>(Name { namespace, local: local.into() })
     };
@@ -240,7 +241,14 @@ mod tests {
 
     #[test]
     fn refuses_what_the_codec_refuses() {
-        for text in ["<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>", "<a>&e;</a>", "<a><b></a></b>", "<p:a/>", "", "<a/><b/>"] {
+        for text in [
+            "<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>",
+            "<a>&e;</a>",
+            "<a><b></a></b>",
+            "<p:a/>",
+            "",
+            "<a/><b/>",
+        ] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -40,7 +40,9 @@ impl<'s> Check<'s> {
         let known = |ty: &TypeRef| !matches!(self.schemas.kind(ty), Kind::Any);
         let ty = match own {
             Some(own) if known(&own) => Cow::Owned(own),
-            Some(_) if known(&decl.ty) => return Err(format!("{path}: the type named by xsi:type is not known")),
+            Some(_) if known(&decl.ty) => {
+                return Err(format!("{path}: the type named by xsi:type is not known"));
+            }
             _ => Cow::Borrowed(&decl.ty),
         };
         match self.schemas.kind(&ty) {
@@ -60,7 +62,12 @@ impl<'s> Check<'s> {
         simple(self.schemas, ty, text, 0).map(|_| ()).map_err(|error| format!("{path}: {error}"))
     }
 
-    fn foreign_attribute(&self, found: &Element, complex: Option<&Complex>, path: &str) -> Result<(), String> {
+    fn foreign_attribute(
+        &self,
+        found: &Element,
+        complex: Option<&Complex>,
+        path: &str,
+    ) -> Result<(), String> {
         let (declared, any) = complex.map(|complex| self.schemas.attributes(complex)).unwrap_or_default();
         for attribute in found.attributes.iter().filter(|attribute| *attribute.name.namespace != *XSI) {
             let place = format!("{path}/@{}", attribute.name.local);
@@ -70,9 +77,9 @@ impl<'s> Check<'s> {
                 None => return Err(format!("{place}: the schema has no such attribute")),
             }
         }
-        let missing = declared
-            .iter()
-            .find(|decl| decl.required && !found.attributes.iter().any(|attribute| attribute.name == decl.name));
+        let missing = declared.iter().find(|decl| {
+            decl.required && !found.attributes.iter().any(|attribute| attribute.name == decl.name)
+        });
         match missing {
             Some(decl) => Err(format!("{path}/@{}: is missing", decl.name.local)),
             None => Ok(()),
@@ -85,7 +92,8 @@ impl<'s> Check<'s> {
             if let Some(child) = found.children.first() {
                 return Err(format!("{path}/{}: the schema has no elements here", child.name.local));
             }
-            let builtin = simple(self.schemas, ty, &found.text, 0).map_err(|error| format!("{path}: {error}"))?;
+            let builtin =
+                simple(self.schemas, ty, &found.text, 0).map_err(|error| format!("{path}: {error}"))?;
             let misfit = complex.facets.misfit(&found.text, builtin);
             return misfit.map_or(Ok(()), |misfit| Err(format!("{path}: {misfit}")));
         }
@@ -113,7 +121,8 @@ impl<'s> Check<'s> {
     /// A right name in a wrong namespace is the commonest mistake: it is told.
     fn namespace_hint(&self, complex: &'s Complex, extra: &Element) -> String {
         let declared = super::write::lists(self.schemas, complex);
-        let meant = declared.iter().find(|(decl, _)| decl.name.local == extra.name.local && decl.name != extra.name);
+        let meant =
+            declared.iter().find(|(decl, _)| decl.name.local == extra.name.local && decl.name != extra.name);
         match meant {
             Some((decl, _)) if decl.name.namespace.is_empty() => " (it is in no namespace)".into(),
             Some((decl, _)) => format!(" (it is in the namespace {})", decl.name.namespace),
@@ -170,7 +179,8 @@ impl<'s> Walk<'_, 's> {
         match &particle.term {
             Term::Element(_) | Term::Ref(_) => {
                 let child = &self.children[self.at];
-                let decl = schemas.elements.get(&child.name).filter(|_| matches!(particle.term, Term::Ref(_)));
+                let decl =
+                    schemas.elements.get(&child.name).filter(|_| matches!(particle.term, Term::Ref(_)));
                 let decl = decl.or(schemas.declaration(&particle.term));
                 if let Some(decl) = decl {
                     self.check.element(decl, child, &self.place(self.at), self.depth + 1)?;
@@ -224,7 +234,9 @@ impl<'s> Walk<'_, 's> {
             Term::Group(group) => {
                 schemas.groups.get(group).is_some_and(|group| self.starts(group, name, nested + 1))
             }
-            Term::Choice(parts) | Term::All(parts) => parts.iter().any(|part| self.starts(part, name, nested + 1)),
+            Term::Choice(parts) | Term::All(parts) => {
+                parts.iter().any(|part| self.starts(part, name, nested + 1))
+            }
             Term::Sequence(parts) => {
                 for part in parts {
                     if self.starts(part, name, nested + 1) {
@@ -255,7 +267,8 @@ impl<'s> Walk<'_, 's> {
 
     fn missing(&self, particle: &Particle) -> String {
         let wanted = self.first(particle, 0);
-        let seen = self.children.get(self.at).map(|child| format!(", before {}", child.name)).unwrap_or_default();
+        let seen =
+            self.children.get(self.at).map(|child| format!(", before {}", child.name)).unwrap_or_default();
         match wanted.as_slice() {
             [one] => format!("{}/{}: is missing{seen}", self.path, one.local),
             many => {
@@ -276,7 +289,9 @@ impl<'s> Walk<'_, 's> {
             Term::Group(name) => {
                 schemas.groups.get(name).map(|group| self.first(group, nested + 1)).unwrap_or_default()
             }
-            Term::Choice(parts) => parts.iter().flat_map(|part| self.first(part, nested + 1)).take(10).collect(),
+            Term::Choice(parts) => {
+                parts.iter().flat_map(|part| self.first(part, nested + 1)).take(10).collect()
+            }
             Term::Sequence(parts) | Term::All(parts) => {
                 let first = parts.iter().find(|part| !self.empty(part, nested + 1)).or(parts.first());
                 first.map(|part| self.first(part, nested + 1)).unwrap_or_default()
@@ -305,7 +320,11 @@ fn simple(schemas: &Schemas, ty: &TypeRef, text: &str, depth: usize) -> Result<B
         }
         Kind::Simple(Simple::Union(members)) => {
             let fits = members.iter().any(|member| simple(schemas, member, text, depth + 1).is_ok());
-            if fits || members.is_empty() { Ok(Builtin::Text) } else { Err("fits none of the union's types".into()) }
+            if fits || members.is_empty() {
+                Ok(Builtin::Text)
+            } else {
+                Err("fits none of the union's types".into())
+            }
         }
         Kind::Complex(complex) => {
             schemas.text_type(complex).map_or(Ok(Builtin::Text), |ty| simple(schemas, ty, text, depth + 1))

@@ -31,7 +31,8 @@ pub fn envelope(
         SoapVersion::V11 => ENVELOPE_11,
         SoapVersion::V12 => ENVELOPE_12,
     };
-    let mut out = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><soapenv:Envelope xmlns:soapenv=\"{envelope}\"");
+    let mut out =
+        format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><soapenv:Envelope xmlns:soapenv=\"{envelope}\"");
     for (number, namespace) in writer.prefixes.iter().enumerate() {
         out.push_str(&format!(" xmlns:n{number}=\""));
         escape(&mut out, namespace)?;
@@ -51,7 +52,13 @@ struct Writer<'s> {
 }
 
 impl Writer<'_> {
-    fn element(&mut self, name: &Name, ty: Option<&TypeRef>, value: &Value, depth: usize) -> Result<(), String> {
+    fn element(
+        &mut self,
+        name: &Name,
+        ty: Option<&TypeRef>,
+        value: &Value,
+        depth: usize,
+    ) -> Result<(), String> {
         if depth >= MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} levels"));
         }
@@ -153,11 +160,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn member(&mut self, name: &Name, decl: Option<&ElementDecl>, value: &Value, depth: usize) -> Result<(), String> {
+    fn member(
+        &mut self,
+        name: &Name,
+        decl: Option<&ElementDecl>,
+        value: &Value,
+        depth: usize,
+    ) -> Result<(), String> {
         let ty = decl.map(|decl| &decl.ty);
         match value {
             Value::Null if !decl.is_some_and(|decl| decl.nillable) => Ok(()),
-            Value::Array(values) => values.iter().try_for_each(|value| self.element(name, ty, value, depth + 1)),
+            Value::Array(values) => {
+                values.iter().try_for_each(|value| self.element(name, ty, value, depth + 1))
+            }
             value => self.element(name, ty, value, depth + 1),
         }
     }

@@ -7,6 +7,8 @@ mod help;
 mod lifecycle;
 mod matching;
 mod partners;
+mod peers;
 mod pushes;
 mod sealed;
+mod soap;
 mod state;

@@ -43,8 +43,8 @@ impl Builtin {
             return Some(Self::Pattern(row));
         }
         Some(match local {
-            "string" | "normalizedString" | "token" | "anyURI" | "language" | "anySimpleType" | "NMTOKENS"
-            | "IDREFS" | "ENTITIES" => Self::Text,
+            "string" | "normalizedString" | "token" | "anyURI" | "language" | "anySimpleType"
+            | "NMTOKENS" | "IDREFS" | "ENTITIES" => Self::Text,
             "boolean" => Self::Boolean,
             "decimal" => Self::Decimal,
             "float" | "double" => Self::Double,
@@ -73,9 +73,12 @@ impl Builtin {
 
     /// Whether a text, its outer white space taken away, is one of the type.
     pub fn allows(self, text: &str) -> bool {
-        static DATE: LazyLock<Regex> = LazyLock::new(|| regex(r"^-?\d{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(Z|[+-]\d{2}:\d{2})?$"));
+        static DATE: LazyLock<Regex> =
+            LazyLock::new(|| regex(r"^-?\d{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(Z|[+-]\d{2}:\d{2})?$"));
         static DATE_TIME: LazyLock<Regex> = LazyLock::new(|| {
-            regex(r"^-?\d{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-4]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d{2}:\d{2})?$")
+            regex(
+                r"^-?\d{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-4]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d{2}:\d{2})?$",
+            )
         });
         static TIME: LazyLock<Regex> =
             LazyLock::new(|| regex(r"^([01]\d|2[0-4]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d{2}:\d{2})?$"));
@@ -91,7 +94,9 @@ impl Builtin {
                 let whole = digits.strip_prefix('-').unwrap_or(digits);
                 let all = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
                 // Beyond 128 bits only the unbounded types allow it.
-                all && digits.parse::<i128>().map_or(low == -MAX || high == MAX, |n| (low..=high).contains(&n))
+                all && digits
+                    .parse::<i128>()
+                    .map_or(low == -MAX || high == MAX, |n| (low..=high).contains(&n))
             }
             Self::Decimal => DECIMAL.is_match(text),
             Self::Double => {
@@ -149,9 +154,33 @@ mod tests {
     use super::*;
 
     const ALL: &[&str] = &[
-        "string", "boolean", "decimal", "float", "double", "integer", "negativeInteger", "positiveInteger", "long",
-        "int", "short", "byte", "unsignedLong", "unsignedByte", "date", "dateTime", "time", "gYear", "gYearMonth",
-        "gMonth", "gMonthDay", "gDay", "duration", "base64Binary", "hexBinary", "QName", "ID",
+        "string",
+        "boolean",
+        "decimal",
+        "float",
+        "double",
+        "integer",
+        "negativeInteger",
+        "positiveInteger",
+        "long",
+        "int",
+        "short",
+        "byte",
+        "unsignedLong",
+        "unsignedByte",
+        "date",
+        "dateTime",
+        "time",
+        "gYear",
+        "gYearMonth",
+        "gMonth",
+        "gMonthDay",
+        "gDay",
+        "duration",
+        "base64Binary",
+        "hexBinary",
+        "QName",
+        "ID",
     ];
 
     #[test]
@@ -167,9 +196,20 @@ mod tests {
     #[test]
     fn refuses_texts_of_other_types() {
         for (name, text) in [
-            ("int", "2147483648"), ("int", "1.0"), ("int", ""), ("unsignedByte", "-1"), ("boolean", "yes"),
-            ("date", "2026-13-01"), ("date", "20260101"), ("dateTime", "2026-01-01"), ("decimal", "1e3"),
-            ("double", "inf"), ("base64Binary", "a"), ("hexBinary", "abc"), ("time", "9:00"), ("positiveInteger", "0"),
+            ("int", "2147483648"),
+            ("int", "1.0"),
+            ("int", ""),
+            ("unsignedByte", "-1"),
+            ("boolean", "yes"),
+            ("date", "2026-13-01"),
+            ("date", "20260101"),
+            ("dateTime", "2026-01-01"),
+            ("decimal", "1e3"),
+            ("double", "inf"),
+            ("base64Binary", "a"),
+            ("hexBinary", "abc"),
+            ("time", "9:00"),
+            ("positiveInteger", "0"),
         ] {
             assert!(!Builtin::named(name).expect(name).allows(text), "{name}: {text}");
         }

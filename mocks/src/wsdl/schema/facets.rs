@@ -87,7 +87,10 @@ impl Facets {
         }
         let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         if self.fraction_digits.is_some_and(|most| fraction > most) {
-            return Some(format!("has more than {} fraction digits", self.fraction_digits.unwrap_or_default()));
+            return Some(format!(
+                "has more than {} fraction digits",
+                self.fraction_digits.unwrap_or_default()
+            ));
         }
         None
     }
@@ -199,7 +202,8 @@ mod tests {
         assert_eq!(facets.misfit(example.as_str().expect("text"), Builtin::Text), None, "{example}");
         let short = Facets { max_length: Some(3), ..Facets::default() };
         assert_eq!(short.example(Value::from("string")), Value::from("str"));
-        let bounded = Facets { low: Some(("18".into(), true)), high: Some(("60".into(), false)), ..Facets::default() };
+        let bounded =
+            Facets { low: Some(("18".into(), true)), high: Some(("60".into(), false)), ..Facets::default() };
         assert_eq!(bounded.example(Value::from(1)), Value::from(18));
     }
 

@@ -118,7 +118,9 @@ impl Reader {
             return Ok(Complex { content, attributes, mixed, ..Complex::default() });
         };
         let extension = content.child(XSD, "extension");
-        let by = extension.or(content.child(XSD, "restriction")).ok_or("content without extension or restriction")?;
+        let by = extension
+            .or(content.child(XSD, "restriction"))
+            .ok_or("content without extension or restriction")?;
         let base = by.get("base").ok_or("a derivation without base")?;
         Ok(Complex {
             base: Some(TypeRef::Named(self.resolve(by, base)?)),
@@ -134,14 +136,19 @@ impl Reader {
     /// The sequence, choice, all or group inside.
     fn content(&self, at: &Element) -> Result<Option<Particle>, String> {
         let kinds = ["sequence", "choice", "all", "group"];
-        let found = at.children.iter().find(|child| {
-            *child.name.namespace == *XSD && kinds.contains(&&*child.name.local)
-        });
+        let found = at
+            .children
+            .iter()
+            .find(|child| *child.name.namespace == *XSD && kinds.contains(&&*child.name.local));
         found.map(|child| self.particle(child)).transpose()
     }
 
     fn particle(&self, at: &Element) -> Result<Particle, String> {
-        let inside = || at.children.iter().filter(|child| *child.name.namespace == *XSD && &*child.name.local != "annotation");
+        let inside = || {
+            at.children
+                .iter()
+                .filter(|child| *child.name.namespace == *XSD && &*child.name.local != "annotation")
+        };
         let all = || inside().map(|child| self.particle(child)).collect::<Result<Vec<_>, _>>();
         let reference = at.get("ref").map(|name| self.resolve(at, name)).transpose()?;
         let term = match (&*at.name.local, reference) {
@@ -154,7 +161,7 @@ impl Reader {
             ("any", _) => Term::Any,
             (other, _) => return Err(format!("{other} inside a content model")),
         };
-        let min = at.get("minOccurs").map_or(Ok(1), |text| number(text))?;
+        let min = at.get("minOccurs").map_or(Ok(1), number)?;
         let max = match at.get("maxOccurs") {
             None => Some(1),
             Some("unbounded") => None,
