@@ -106,7 +106,7 @@ impl Bus {
     pub fn prepare_serve(gateway: &str) -> TempDir {
         let folder = Self::prepare();
         fs::write(folder.path().join("qiao.yaml"), settings(gateway)).expect("written");
-        for action in [&["init"][..], &["generate", "--missing", "--stand-ins"]] {
+        for action in [&["init", "--single-control"][..], &["generate", "--missing", "--stand-ins"]] {
             let output =
                 in_folder(folder.path(), &[&["keys"], action, &["--config", "qiao.yaml"]].concat(), b"");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

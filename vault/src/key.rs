@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A reference to a key in the vault: `vault:civil/sign`, or one version of it: `vault:civil/sign#3`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KeyRef {
     name: String,
     version: Option<u32>,
@@ -50,6 +51,20 @@ impl KeyRef {
             return Err(KeyRefError::Name);
         }
         Ok(Self { name: name.to_owned(), version: None })
+    }
+}
+
+impl TryFrom<String> for KeyRef {
+    type Error = KeyRefError;
+
+    fn try_from(text: String) -> Result<Self, KeyRefError> {
+        text.parse()
+    }
+}
+
+impl From<KeyRef> for String {
+    fn from(key: KeyRef) -> Self {
+        key.to_string()
     }
 }
 
@@ -180,7 +195,7 @@ pub struct Rotation {
 }
 
 /// What may be told about a key version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyInfo {
     pub name: String,
@@ -197,7 +212,7 @@ pub struct KeyInfo {
     /// Whether the secret half (or the symmetric bytes) is here.
     pub secret: bool,
     /// Of the whole key, told with its newest version.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
 }
 

@@ -42,7 +42,8 @@ use hierarchy::Hierarchy;
 use loaded::{KeySet, KeySlot};
 
 /// Whether keys can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum VaultState {
     Uninitialised,
     Sealed,

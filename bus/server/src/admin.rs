@@ -15,6 +15,10 @@ use serde_json::json;
 
 use crate::node::Node;
 
+mod vault;
+
+pub use vault::{UnsealTry, UnsealWith, Unsealed, VaultStatus};
+
 /// Everything the admin listener serves. `mocks` is the mock partners' own API, where they run inside this node.
 pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
     let mut api = Router::new()
@@ -27,9 +31,11 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
     if let Some(mocks) = mocks {
         api = api.merge(mocks);
     }
+    let api = api.layer(middleware::from_fn_with_state(Arc::clone(&node), unsealed_needed));
+    let api = api.merge(vault::router(Arc::clone(&node)));
     let api = api.layer(middleware::from_fn_with_state(Arc::clone(&node), token_needed));
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(node)
@@ -49,8 +55,22 @@ async fn token_needed(State(node): State<Arc<Node>>, request: Request, next: Nex
     (StatusCode::UNAUTHORIZED, Json(json!({"error": text}))).into_response()
 }
 
+/// A sealed node serves its vault's endpoints and no other.
+async fn unsealed_needed(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
+    if node.vault.is_unsealed() {
+        return next.run(request).await;
+    }
+    let text = "the vault is sealed: unseal it with `qiao keys unseal --config FILE`";
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": text, "state": "sealed"}))).into_response()
+}
+
+async fn alive(State(node): State<Arc<Node>>) -> &'static str {
+    if node.vault.is_unsealed() { "ok\n" } else { "sealed\n" }
+}
+
 async fn ready(State(node): State<Arc<Node>>) -> Response {
     match node.active() {
+        _ if !node.vault.is_unsealed() => (StatusCode::SERVICE_UNAVAILABLE, "sealed\n").into_response(),
         Some(active) if !node.is_draining() => {
             (StatusCode::OK, format!("ready, plan {}\n", active.plan.number)).into_response()
         }

@@ -9,6 +9,10 @@ use qiao_mappings::strict::{Mistake, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod vault;
+
+pub use vault::{UnsealBy, VaultConfig, VaultStorage};
+
 /// The settings of one bus node. Relative paths are relative to the file.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -172,15 +176,6 @@ impl Default for AdminConfig {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct VaultConfig {
-    /// File of the sealed keys.
-    pub file: PathBuf,
-    /// File with the root secret that unseals the vault at start, readable by its owner only.
-    pub unseal_key_file: PathBuf,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct RecordConfig {
     /// false: calls are not recorded, for benchmarks only; interfaces with `record: strict` are then refused.
@@ -266,21 +261,18 @@ impl Config {
             let message = "gateway: `certificate` and `key` go together: give both, or none".to_owned();
             return Err(ConfigError::Unusable { file: file.into(), message });
         }
+        config.vault.check(file)?;
         Ok(config)
     }
 
     fn resolve(&mut self, base: &Path) {
-        let paths = [
-            &mut self.data,
-            &mut self.definitions.folder,
-            &mut self.vault.file,
-            &mut self.vault.unseal_key_file,
-        ]
-        .into_iter()
-        .chain(self.gateway.certificate.as_mut())
-        .chain(self.gateway.key.as_mut())
-        .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder))
-        .chain(self.integrity.as_mut().into_iter().flat_map(IntegrityConfig::paths));
+        let paths = [&mut self.data, &mut self.definitions.folder]
+            .into_iter()
+            .chain(self.vault.paths())
+            .chain(self.gateway.certificate.as_mut())
+            .chain(self.gateway.key.as_mut())
+            .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder))
+            .chain(self.integrity.as_mut().into_iter().flat_map(IntegrityConfig::paths));
         for path in paths {
             *path = base.join(&*path);
         }
@@ -304,11 +296,10 @@ impl MocksOnlyConfig {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = read(file)?;
         let base = file.parent().unwrap_or(Path::new("."));
-        let vault = &mut config.vault;
-        for path in [&mut config.data, &mut config.mocks.folder, &mut vault.file, &mut vault.unseal_key_file]
-        {
+        for path in [&mut config.data, &mut config.mocks.folder].into_iter().chain(config.vault.paths()) {
             *path = base.join(&*path);
         }
+        config.vault.check(file)?;
         Ok(config)
     }
 }
@@ -347,10 +338,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("qiao.yaml");
         let text =
-            "data: d\ndefinitions: {from: files, folder: r, endpoints: lvie}\ngatway: {}\nvault: {file: v}\n";
+            "data: d\ndefinitions: {from: files, folder: r, endpoints: lvie}\ngatway: {}\nvault: {fil: v}\n";
         std::fs::write(&file, text).expect("written");
         let text = Config::read(&file).expect_err("mistakes").to_string();
-        for part in ["qiao.yaml:2:", "lvie", "qiao.yaml:3:1", "gatway", "qiao.yaml:4:", "unsealKeyFile"] {
+        for part in ["qiao.yaml:2:", "lvie", "qiao.yaml:3:1", "gatway", "qiao.yaml:4:", "did you mean `file`"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

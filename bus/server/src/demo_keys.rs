@@ -1,7 +1,7 @@
 //! Keys of the demo: every key that definitions name is generated, the partners' halves too, because mock partners stand in for them.
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use qiao_engine::definitions::Definitions;
-use qiao_vault::{KeyKind, Vault, VaultError};
+use qiao_vault::{KeyInfo, KeyKind, KeyRef, Purpose, Vault, VaultError, Zeroizing};
 
 use crate::needed_keys::{NeededKey, needed_keys};
 
@@ -17,12 +17,17 @@ pub fn generate_missing(vault: &Vault, definitions: &Definitions) -> Result<usiz
 
 /// Generates one key, both halves.
 pub fn generate(vault: &Vault, needed: &NeededKey) -> Result<(), VaultError> {
-    if needed.kind != KeyKind::Secret {
-        return vault.generate(&needed.key, needed.kind, needed.purpose).map(drop);
+    make(vault, &needed.key, needed.kind, needed.purpose).map(drop)
+}
+
+/// Generates a key; a secret as text that any header and form field can hold.
+pub fn make(vault: &Vault, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
+    if kind != KeyKind::Secret {
+        return vault.generate(key, kind, purpose);
     }
-    // Sixteen characters that any header, form field and SM4 key can hold: 96 random bits in URL-safe Base64.
+    // Sixteen characters, so that an SM4 key can be made of them too: 96 random bits in URL-safe Base64.
     let mut random = [0; 12];
     vault.provider().random(&mut random)?;
-    let text = URL_SAFE_NO_PAD.encode(random);
-    vault.import(&needed.key, needed.kind, needed.purpose, text.as_bytes()).map(drop)
+    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(random));
+    vault.import(key, kind, purpose, text.as_bytes())
 }

@@ -11,6 +11,7 @@ use qiao_engine::{
     plan::{CallerPlan, InterfacePlan, Routed},
     run::{CallInput, ForwardBody, ForwardInput, fault_response},
 };
+use qiao_vault::Vault;
 
 use crate::{
     access::{self, Taken},
@@ -34,6 +35,7 @@ static ADMIT: LazyLock<Arc<str>> = LazyLock::new(|| "admit".into());
 /// What the gateway calls for every request.
 pub struct BusHandler {
     pub active: Arc<ActiveSlot>,
+    pub vault: Vault,
     pub recorder: Arc<dyn Recorder>,
     pub metrics: Arc<Metrics>,
     /// Told of every recorded call: the demo's live lines.
@@ -54,10 +56,10 @@ struct Admitted {
 impl Handler for BusHandler {
     async fn handle(&self, request: Request<GatewayBody>, _peer: Peer) -> Response<ResponseBody> {
         let Some(active) = self.active.load() else {
-            return plain_refusal(
-                &Fault::new(&fault_codes::BUS_BUSY, "no plan is active yet"),
-                CallId::generate(),
-            );
+            let fault =
+                self.sealed().unwrap_or_else(|| Fault::new(&fault_codes::BUS_BUSY, "no plan is active yet"));
+            self.metrics.count_fault(fault.code());
+            return plain_refusal(&fault, CallId::generate());
         };
         let mut call = Call::begin(self, active, request.headers());
         let active = Arc::clone(call.active());
@@ -87,7 +89,17 @@ impl Handler for BusHandler {
     }
 }
 
+/// When callers of a sealed node may try again.
+const SEALED_RETRY: Duration = Duration::from_secs(10);
+
 impl BusHandler {
+    /// Why nothing is done now, while the vault is sealed.
+    fn sealed(&self) -> Option<Fault> {
+        let fault =
+            || Fault::new(&fault_codes::VAULT_SEALED, "the vault is sealed").with_retry_after(SEALED_RETRY);
+        (!self.vault.is_unsealed()).then(fault)
+    }
+
     fn admit(
         &self,
         active: &Arc<Active>,
@@ -112,7 +124,10 @@ impl BusHandler {
                 }
             };
             call.on_interface(&interface);
-            Ok(interface)
+            match self.sealed() {
+                Some(fault) => Err(fault),
+                None => Ok(interface),
+            }
         })?;
         let caller = call.phase(&IDENTIFY, |call| {
             let caller = access::identify(plan, &parts.headers)?;

@@ -43,6 +43,10 @@ pub struct Metrics {
     pub record_ship_errors: IntGauge,
     pub record_checkpoints: IntGauge,
     pub record_checkpoint_errors: IntGauge,
+    pub vault_sealed: IntGauge,
+    pub vault_dual_control: IntGauge,
+    pub unseal_failures: IntGauge,
+    pub key_expiry: IntGaugeVec,
 }
 
 /// The counters of one interface.
@@ -150,6 +154,20 @@ impl Metrics {
             record_ship_errors: gauge(
                 "qiao_record_ship_errors",
                 "Failed attempts to ship call records to the store since the start.",
+            )?,
+            vault_sealed: gauge(
+                "qiao_vault_sealed",
+                "1 while the vault is sealed and calls are refused, else 0.",
+            )?,
+            vault_dual_control: gauge(
+                "qiao_vault_dual_control",
+                "1 where two operators approve what touches the vault's root, 0 under single control.",
+            )?,
+            unseal_failures: gauge("qiao_unseal_failures", "Tries to unseal in vain since the start.")?,
+            key_expiry: gauges(
+                "qiao_key_expiry_seconds",
+                "Seconds until a key version in use expires; negative once it has. Versions without expiry are left out.",
+                &["key", "version"],
             )?,
             registry,
         })

@@ -17,18 +17,20 @@ use qiao_engine::{
 };
 use qiao_mappings::strict::Mistake;
 use qiao_store::{CheckpointKey, Embedded, EmbeddedConfig, SyncPolicy};
-use qiao_vault::Vault;
+use qiao_vault::{Unsealing, Vault};
 
 use crate::{
     active::{Active, ActiveSlot},
     config::{Config, ConfigError, RecordConfig, SyncName},
     factory::Connectors,
     gateway::GatewayStats,
+    housekeeping,
     integrity::{self, IntegrityProblem},
     metrics::Metrics,
     needed_keys,
     no_record::NoRecorder,
     secrets::{self, SecretsError},
+    transport::Transport,
 };
 
 /// A node that could not start.
@@ -61,6 +63,10 @@ fn mistakes(list: &[Mistake]) -> String {
 pub struct Node {
     pub config: Config,
     pub vault: Vault,
+    /// Shares given so far and failed tries, while the vault is sealed.
+    pub unsealing: Unsealing,
+    /// What commands seal secrets for.
+    pub transport: Transport,
     pub metrics: Arc<Metrics>,
     pub active: Arc<ActiveSlot>,
     pub connectors: Arc<Connectors>,
@@ -75,7 +81,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens vault and store; no plan is active yet.
+    /// Opens the store; no plan is active yet, and the vault may be sealed.
     pub fn open(config: Config, vault: Vault) -> Result<Self, NodeError> {
         std::fs::create_dir_all(&config.data)
             .map_err(|error| NodeError::unusable(config.data.display(), error))?;
@@ -92,8 +98,11 @@ impl Node {
             vault.clone(),
         );
         let metrics = Metrics::new().map_err(|error| NodeError::unusable("the metrics", error))?;
+        let transport = Transport::new().map_err(|error| NodeError::unusable("the vault", error))?;
         Ok(Self {
             vault,
+            unsealing: Unsealing::default(),
+            transport,
             metrics: Arc::new(metrics),
             active: Arc::default(),
             connectors: Arc::new(connectors),
@@ -189,9 +198,17 @@ impl Node {
         self.metrics.render()
     }
 
+    /// Forgets every key; calls are refused from here on, until operators unseal the vault again.
+    pub fn seal(&self) {
+        self.vault.seal();
+        self.unsealing.forget();
+        tracing::warn!("the vault was sealed: calls are refused until it is unsealed");
+    }
+
     /// Brings the gauges up to date; called before they are scraped.
     fn refresh_gauges(&self) {
         let metrics = &self.metrics;
+        housekeeping::refresh_gauges(self);
         // Systems that the plan no longer has must not be shown for ever.
         for gauges in
             [&metrics.breaker, &metrics.partner_active, &metrics.partner_waiting, &metrics.endpoint_up]

@@ -30,8 +30,7 @@ pub fn write(data: &Path, file: &RunFile) -> std::io::Result<()> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut file = file.clone();
     file.definitions = absolute(&file.definitions);
-    file.vault.file = absolute(&file.vault.file);
-    file.vault.unseal_key_file = absolute(&file.vault.unseal_key_file);
+    file.vault.paths().for_each(|path| *path = absolute(path));
     file.certificate = file.certificate.as_deref().map(absolute);
     let text = serde_json::to_string_pretty(&file)?;
     // In one step: a command that looks meanwhile sees the old file or the new one, never half of it.

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, GatewayConfig},
     gateway::{self, Drained, Gateway, GatewayLimits, Tls},
     handler::BusHandler,
-    integrity,
+    housekeeping, integrity,
     node::{Node, NodeError},
     observe::Observer,
     running::{self, RunFile},
@@ -58,10 +58,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens everything. Fails, with every mistake, when the first plan cannot be made active.
+    /// Opens everything. Fails, with every mistake, when the first plan cannot be made active; a node whose vault is sealed makes
+    /// it once operators unsealed it.
     pub async fn start(config: Config, observer: Option<Arc<dyn Observer>>) -> Result<Self, NodeError> {
         integrity::at_start(&config)?;
-        let vault = unseal::open(&config.vault)?;
+        let vault = unseal::start(&config.vault)?;
         let mocks = start_mocks(&config, &vault)?;
         let mut config = config;
         if let Some(mocks) = &mocks
@@ -71,11 +72,13 @@ impl Running {
         }
         let watch = watch(&config)?;
         let node = Arc::new(Node::open(config, vault)?);
-        let compiling = Arc::clone(&node);
-        let compiled = tokio::task::spawn_blocking(move || compiling.reload()).await;
-        compiled
-            .map_err(|error| NodeError::unusable("the definitions", error))?
-            .map_err(NodeError::Definitions)?;
+        if node.vault.is_unsealed() {
+            let compiling = Arc::clone(&node);
+            let compiled = tokio::task::spawn_blocking(move || compiling.reload()).await;
+            compiled
+                .map_err(|error| NodeError::unusable("the definitions", error))?
+                .map_err(NodeError::Definitions)?;
+        }
         Self::listen(node, watch, mocks, observer).await
     }
 
@@ -94,6 +97,7 @@ impl Running {
             listener.local_addr().map_err(|error| NodeError::unusable(settings.listen, error))?;
         let handler = BusHandler {
             active: Arc::clone(&node.active),
+            vault: node.vault.clone(),
             recorder: Arc::clone(&node.recorder),
             metrics: Arc::clone(&node.metrics),
             observer,
@@ -115,6 +119,7 @@ impl Running {
                 tracing::error!(%error, "the admin listener ended");
             }
         });
+        tokio::spawn(housekeeping::run(Arc::clone(&node), admin_stop.clone()));
         let running = Self {
             node,
             watch,
@@ -150,6 +155,10 @@ impl Running {
 
     /// Reloads definitions, certificates and mock partners. What cannot be used is logged and stays as it was.
     pub async fn reload(&self) {
+        if !self.node.vault.is_unsealed() {
+            tracing::warn!("the vault is sealed: nothing is read before it is unsealed");
+            return;
+        }
         let node = Arc::clone(&self.node);
         let reloaded = tokio::task::spawn_blocking(move || node.reload().is_ok()).await;
         if let Err(error) = reloaded {

@@ -1,37 +1,72 @@
-//! Opens a node's vault with the key file its settings name.
+//! Opens a node's vault: by itself where its settings name a key file, else it stays sealed until operators unseal it.
 use std::sync::Arc;
 
-use qiao_vault::{FileStorage, RootSecret, Vault};
+use qiao_store::SqliteKeyStorage;
+use qiao_vault::{FileStorage, KeyStorage, LockKind, RootSecret, Vault, VaultError, VaultState};
 
-use crate::{config::VaultConfig, node::NodeError};
+use crate::{
+    config::{VaultConfig, VaultStorage},
+    node::NodeError,
+};
 
-/// The vault, unsealed. A vault that was never initialised is refused: only the demo makes one by itself.
-pub fn open(config: &VaultConfig) -> Result<Vault, NodeError> {
+/// The vault of a node that starts: unsealed where it can be, else sealed. One that was never initialised is refused: only the
+/// demo makes one by itself.
+pub fn start(config: &VaultConfig) -> Result<Vault, NodeError> {
     let vault = at(config);
     let failed = |error| NodeError::unusable(config.file.display(), error);
-    if vault.state().map_err(failed)? == qiao_vault::VaultState::Uninitialised {
+    if vault.state().map_err(failed)? == VaultState::Uninitialised {
         let reason = "there is no vault yet: make one with `qiao keys init --config FILE`";
         return Err(NodeError::unusable(config.file.display(), reason));
     }
-    let place = config.unseal_key_file.display();
-    let root = RootSecret::from_key_file(&config.unseal_key_file)
-        .map_err(|error| NodeError::unusable(&place, error))?;
-    vault.unseal(&root).map_err(failed)?;
+    if let Some(root) = own_root(config, &vault)? {
+        vault.unseal(&root).map_err(failed)?;
+    }
     Ok(vault)
 }
 
-/// The demo's vault: made at the first start, under a key file generated beside it.
+/// The vault, unsealed, for what cannot wait for operators.
+pub fn open(config: &VaultConfig) -> Result<Vault, NodeError> {
+    let vault = start(config)?;
+    if vault.is_unsealed() {
+        return Ok(vault);
+    }
+    let reason =
+        "this vault does not open by itself (no `unsealKeyFile`, or `unseal: manual`), which this needs";
+    Err(NodeError::unusable(config.file.display(), reason))
+}
+
+/// The demo's vault: made at the first start, under a key file generated beside it and under single control.
 pub fn open_or_make(config: &VaultConfig) -> Result<(Vault, bool), NodeError> {
     let vault = at(config);
-    let failed = |error| NodeError::unusable(config.unseal_key_file.display(), error);
-    let (root, _) =
-        RootSecret::from_key_file_or_new(&**vault.provider(), &config.unseal_key_file).map_err(failed)?;
+    let Some(key_file) = &config.unseal_key_file else {
+        return Err(NodeError::unusable(config.file.display(), "a demo's vault opens with a key file"));
+    };
+    let failed = |error| NodeError::unusable(key_file.display(), error);
+    let (root, _) = RootSecret::from_key_file_or_new(&**vault.provider(), key_file).map_err(failed)?;
     let failed = |error| NodeError::unusable(config.file.display(), error);
-    let made = vault.state().map_err(failed)? == qiao_vault::VaultState::Uninitialised;
+    let made = vault.state().map_err(failed)? == VaultState::Uninitialised;
     if made { vault.init(&root) } else { vault.unseal(&root) }.map_err(failed)?;
     Ok((vault, made))
 }
 
-fn at(config: &VaultConfig) -> Vault {
-    Vault::open(Arc::new(FileStorage::new(&config.file)))
+/// The root secret in the key file, where the settings have one for the start and a lock of the vault takes it.
+pub fn own_root(config: &VaultConfig, vault: &Vault) -> Result<Option<RootSecret>, NodeError> {
+    let Some(key_file) = config.own_key_file() else { return Ok(None) };
+    let failed = |error: VaultError| NodeError::unusable(config.file.display(), error);
+    let locks = vault.locks().map_err(failed)?;
+    if locks.iter().all(|lock| lock.kind != LockKind::KeyFile) {
+        return Ok(None);
+    }
+    let root = RootSecret::from_key_file(key_file)
+        .map_err(|error| NodeError::unusable(key_file.display(), error))?;
+    Ok(Some(root))
+}
+
+/// The vault on its storage, sealed.
+pub fn at(config: &VaultConfig) -> Vault {
+    let storage: Arc<dyn KeyStorage> = match config.storage {
+        VaultStorage::File => Arc::new(FileStorage::new(&config.file)),
+        VaultStorage::Database => Arc::new(SqliteKeyStorage::new(&config.file)),
+    };
+    Vault::open(storage)
 }

@@ -89,7 +89,7 @@ fn start(partner: SocketAddr) -> Bus {
         "caller: card\ntitle: 社保卡管理系统\ncredential: {key: \"vault:caller/card\"}\n",
     );
     write("routes/grants/card-echo.yaml", "grant: card-echo\ncaller: card\ninterfaces: [echo.echo]\n");
-    for action in [&["init"][..], &["generate", "--missing", "--stand-ins"]] {
+    for action in [&["init", "--single-control"][..], &["generate", "--missing", "--stand-ins"]] {
         let arguments = [&["keys"], action, &["--config", "qiao.yaml"]].concat();
         let output = qiao_tests::bus::in_folder(folder.path(), &arguments, b"");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -9,16 +9,16 @@ use crate::{
     error::VaultError,
     storage::{KeyChange, LockKind, RootLock},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What may be told about a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockForm {
     pub kind: LockKind,
     /// How many shares of how many, for custodians.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shares: Option<(u8, u8)>,
 }
 

@@ -5,7 +5,7 @@ use crate::{
     storage::{CustodianSet, LockKind},
 };
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -31,7 +31,7 @@ struct State {
 }
 
 /// How far the unsealing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     pub unsealed: bool,

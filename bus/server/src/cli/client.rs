@@ -19,6 +19,9 @@ use crate::{
     unseal,
 };
 
+/// A passphrase is stretched within it, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The run file of the node on this data folder.
 pub fn node(data: &Path) -> Result<RunFile, Failed> {
     running::find(data).map_err(Failed)
@@ -37,22 +40,33 @@ pub fn callers(node: &RunFile) -> Result<Callers, Failed> {
 
 /// One GET on the node's admin API: status and body.
 pub async fn admin(node: &RunFile, path: &str) -> Result<(u16, Vec<u8>), Failed> {
+    send(node, Method::GET, path, Vec::new()).await
+}
+
+/// One request to the node's admin API, with a JSON body unless that is empty: status and body.
+pub async fn send(
+    node: &RunFile,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(u16, Vec<u8>), Failed> {
     let mut config = HttpConfig::new("admin");
     config.endpoints.push(Endpoint::new(&node.admin));
-    config.operations.push(HttpOperation::new("get"));
+    config.operations.push(HttpOperation::new("admin"));
     config.limits.answer_bytes = 64 << 20;
     let connector = HttpConnector::new(config)?;
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", node.token))?);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outbound = Outbound {
         operation: 0,
         path: path.to_owned(),
-        method: Method::GET,
+        changing: method != Method::GET,
+        method,
         headers,
-        body: OutboundBody::Whole(bytes::Bytes::new()),
-        deadline: Instant::now() + Duration::from_secs(15),
+        body: OutboundBody::Whole(bytes::Bytes::from(body)),
+        deadline: Instant::now() + PATIENCE,
         attempt: 0,
-        changing: false,
         idempotency_key: None,
         traceparent: None,
         avoid: None,

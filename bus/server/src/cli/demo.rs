@@ -98,7 +98,7 @@ pub fn prepare(arguments: &Arguments) -> Result<usize, Failed> {
 }
 
 fn vault_config(data: &Path) -> VaultConfig {
-    VaultConfig { file: data.join("vault.json"), unseal_key_file: data.join("vault.key") }
+    VaultConfig::with_key_file(data.join("vault.json"), data.join("vault.key"))
 }
 
 /// The settings a demo runs with.

@@ -22,6 +22,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
     runtime.block_on(async {
         let signals = Signals::new()?;
         let running = Running::start(config, None).await?;
+        if !running.node.vault.is_unsealed() {
+            tracing::warn!("the vault is sealed: calls are refused until `qiao keys unseal`");
+        }
         tracing::info!(gateway = %running.gateway, admin = %running.admin, "serving");
         running.run(signals).await?;
         Ok(())
