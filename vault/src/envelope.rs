@@ -65,6 +65,8 @@ pub struct Envelope {
     open: Vec<op::Step>,
     /// Handles whose bytes the open list uses; while they overlap in rotation, older versions are tried too.
     shared_keys: Vec<crate::vault::KeyHandle>,
+    /// Every key of both lists.
+    keys: Vec<crate::vault::KeyHandle>,
     params: Vec<String>,
     provider: std::sync::Arc<dyn crate::provider::Provider>,
 }
@@ -79,6 +81,12 @@ impl Envelope {
     /// The parameters that sealing or opening asks for.
     pub fn params(&self) -> &[String] {
         &self.params
+    }
+
+    /// Whether sealing or opening may wait for a device or service that holds one of the keys, so that an async caller must
+    /// step aside first. Follows rotation; costs a look per key.
+    pub fn blocks(&self) -> bool {
+        self.keys.iter().any(crate::vault::KeyHandle::blocks)
     }
 
     /// Seals a message: an object with the fields the description writes.

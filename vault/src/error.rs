@@ -50,6 +50,9 @@ pub enum VaultError {
     Storage(#[from] StorageError),
     #[error("cryptographic provider: {0}")]
     Provider(&'static str),
+    /// The device or service that holds the key did not do it. `busy`: nothing was done and a repeat may succeed.
+    #[error("key device {device}: {problem}")]
+    Device { device: String, problem: &'static str, busy: bool },
     /// Nothing may be encrypted or signed with this provider.
     #[error("the self-test of the cryptographic provider {provider} failed: {check}")]
     SelfTest { provider: &'static str, check: &'static str },
@@ -74,7 +77,7 @@ impl From<CryptoError> for VaultError {
         match error {
             CryptoError::Refused => Self::Refused { part: String::new() },
             CryptoError::Invalid(what) => Self::invalid(what),
-            CryptoError::Failed(what) => Self::Provider(what),
+            CryptoError::Failed(what) | CryptoError::Busy(what) => Self::Provider(what),
         }
     }
 }

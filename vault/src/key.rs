@@ -209,11 +209,14 @@ pub struct KeyInfo {
     pub expires: Option<i64>,
     /// Hex: 04 ‖ x ‖ y for SM2 and P-256, the PKCS#1 RSAPublicKey for RSA.
     pub public: Option<String>,
-    /// Whether the secret half (or the symmetric bytes) is here.
+    /// Whether the secret half (or the symmetric bytes) can be used here.
     pub secret: bool,
     /// Of the whole key, told with its newest version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// `device/id` of a key that lives in a device or at a service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<String>,
 }
 
 #[cfg(test)]

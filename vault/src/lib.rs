@@ -5,6 +5,7 @@ pub mod classic;
 pub mod encoding;
 pub mod envelope;
 pub mod error;
+pub mod external;
 pub mod field;
 pub mod format;
 pub mod integrity;
@@ -13,6 +14,7 @@ pub mod key_text;
 pub mod message;
 pub mod provider;
 pub mod revocation;
+pub mod sdf;
 pub mod seals;
 pub mod self_test;
 pub mod storage;
@@ -23,12 +25,14 @@ pub use classic::ClassicSignature;
 pub use encoding::TextForm;
 pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
 pub use error::VaultError;
+pub use external::{DeviceStatus, ExternalKey, KeyDevice};
 pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
 pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose, Rotation};
 #[cfg(feature = "tongsuo")]
 pub use provider::tongsuo::TongsuoProvider;
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
+pub use sdf::{DecryptForm, SdfDevice, SdfSettings};
 pub use self_test::{SelfTest, self_test};
 pub use storage::{
     Control, CustodianSet, FileStorage, JournalEntry, KeyChange, KeyStorage, LockKind, MemoryStorage,

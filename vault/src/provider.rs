@@ -19,6 +19,9 @@ pub enum CryptoError {
     /// The caller's arguments cannot be used: a wrong key or IV length, an empty plaintext.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Nothing was done; a repeat may succeed: every session taken, a service that asks to try later.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The implementation itself failed: no randomness, device gone.
     #[error("{0}")]
     Failed(&'static str),

@@ -1,5 +1,8 @@
 //! Where sealed keys are kept. Implemented here on a file and in memory; the bus's store implements it on databases.
-use crate::key::{KeyKind, KeyState, Purpose, Rotation};
+use crate::{
+    external::ExternalKey,
+    key::{KeyKind, KeyState, Purpose, Rotation},
+};
 use serde::{Deserialize, Serialize};
 
 mod contract;
@@ -45,6 +48,9 @@ pub struct StoredKey {
     /// Of the whole key, kept on its newest version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// Where the material is, for a key of a device or service; then `sealed` is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalKey>,
     /// HMAC-SM3 in hex over the record with this field empty.
     pub mac: String,
 }
@@ -77,6 +83,9 @@ pub struct RootLock {
     /// For custodians.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custodians: Option<CustodianSet>,
+    /// For devices: the session key whose use opens the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<ExternalKey>,
     /// Base64 of nonce ‖ sealed root key ‖ tag.
     pub sealed: String,
 }
@@ -91,6 +100,8 @@ pub enum LockKind {
     Passphrase,
     /// Enough of the custodians' shares.
     Custodians,
+    /// A key inside a device, which must be there and be given its password.
+    Device,
 }
 
 /// Which shares open a custodians' lock. Tells nothing about them.

@@ -1,11 +1,13 @@
 //! The vault itself: sealed or unsealed, handing out key handles whose bytes stay inside. For every crate of the bus.
 use crate::{
     error::VaultError,
+    external::{DeviceStatus, Devices, KeyDevice},
     key::{KeyInfo, KeyRef},
     provider::{Provider, pure::PureProvider},
     self_test::require_self_test,
     storage::{Control, KeyChange, KeyStorage, StorageError},
 };
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -57,6 +59,7 @@ pub struct Vault(Arc<Shared>);
 pub(crate) struct Shared {
     storage: Arc<dyn KeyStorage>,
     provider: Arc<dyn Provider>,
+    devices: ArcSwap<Devices>,
     unsealed: AtomicBool,
     inner: Mutex<Inner>,
 }
@@ -82,7 +85,8 @@ impl Vault {
     /// As [`Vault::open`], with a given cryptographic implementation.
     pub fn open_with(storage: Arc<dyn KeyStorage>, provider: Arc<dyn Provider>) -> Self {
         let (unsealed, inner) = (AtomicBool::new(false), Mutex::default());
-        Self(Arc::new(Shared { storage, provider, unsealed, inner }))
+        let devices = ArcSwap::default();
+        Self(Arc::new(Shared { storage, provider, devices, unsealed, inner }))
     }
 
     /// A new, unsealed vault in memory under a random root. For tests and mock partners.
@@ -96,6 +100,29 @@ impl Vault {
 
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.0.provider
+    }
+
+    /// Makes a device's or service's keys usable; before unsealing, or at any time. Errors: a second device of the same name.
+    pub fn attach(&self, device: Arc<dyn KeyDevice>) -> Result<(), VaultError> {
+        let mut inner = self.0.inner.lock();
+        let mut devices = Devices::clone(&self.0.devices.load());
+        let name = device.name().to_owned();
+        if devices.insert(name.clone(), device).is_some() {
+            return Err(VaultError::invalid(format!("there are two key devices named {name}")));
+        }
+        self.0.devices.store(Arc::new(devices));
+        if inner.hierarchy.is_some() { self.reload_locked(&mut inner) } else { Ok(()) }
+    }
+
+    /// How the attached devices are doing, by name.
+    pub fn devices(&self) -> Vec<DeviceStatus> {
+        self.0.devices.load().values().map(|device| device.status()).collect()
+    }
+
+    pub(crate) fn device(&self, name: &str) -> Result<Arc<dyn KeyDevice>, VaultError> {
+        self.0.devices.load().get(name).cloned().ok_or_else(|| {
+            VaultError::invalid(format!("{name} is not among this node's key devices; see `vault.devices`"))
+        })
     }
 
     pub fn state(&self) -> Result<VaultState, VaultError> {
@@ -205,7 +232,7 @@ impl Vault {
     fn load(&self, inner: &mut Inner, hierarchy: &Hierarchy) -> Result<(), VaultError> {
         let mut sets: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for stored in self.0.storage.keys()? {
-            let key = hierarchy.load(&*self.0.provider, &stored)?;
+            let key = hierarchy.load(&*self.0.provider, &self.0.devices.load(), &stored)?;
             sets.entry(stored.name).or_default().push(Arc::new(key));
         }
         for (name, slot) in &inner.slots {

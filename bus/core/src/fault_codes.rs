@@ -61,6 +61,7 @@ faults! {
     DEADLINE_EXCEEDED = 6005, Bus, Unknown, 504, "deadline-exceeded", "业务处理超时";
     RECORD_UNAVAILABLE = 7001, Bus, Safe, 503, "record-unavailable", "系统暂时无法留存调用记录";
     VAULT_SEALED = 7101, Bus, Safe, 503, "vault-sealed", "密码服务未启用";
+    KEY_DEVICE = 7102, Bus, Safe, 503, "key-device", "密码设备暂不可用，请稍后再试";
     INTERNAL = 9001, Bus, Unknown, 500, "internal", "系统内部错误";
 }
 

@@ -1,5 +1,6 @@
 //! Runs a call on a plan: open, validate, flow, respond; a span each. `forward` passes bodies through unread.
 pub mod answer;
+mod aside;
 mod ask;
 mod call;
 pub(crate) mod context;

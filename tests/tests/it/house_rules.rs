@@ -8,7 +8,9 @@ use std::{
 /// Folder of a crate, its name, and the crates of the workspace it may use.
 const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("bus/core", "qiao-core", &[]),
-    ("vault", "qiao-vault", &["gm-sys"]),
+    ("vault", "qiao-vault", &["gm-sys", "qiao-sdf", "qiao-softdevice"]),
+    ("vault/sdf", "qiao-sdf", &[]),
+    ("vault/sdf/device", "qiao-softdevice", &["qiao-sdf"]),
     ("mappings", "qiao-mappings", &["qiao-vault"]),
     ("connectors/wire", "qiao-wire", &["qiao-mappings"]),
     ("connectors", "qiao-connectors", &["qiao-core", "qiao-mappings", "qiao-vault", "qiao-wire"]),

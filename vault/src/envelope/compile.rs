@@ -36,11 +36,11 @@ pub(super) fn compile(spec: &EnvelopeSpec, vault: &Vault, side: Side) -> Result<
         compiler.mistake("open", "one part must be named `plain`: the opened message");
     }
 
-    let Compiler { mistakes, params, shared_keys, .. } = compiler;
+    let Compiler { mistakes, params, shared_keys, keys, .. } = compiler;
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    Ok(Envelope { seal, write, open, shared_keys, params, provider: vault.provider().clone() })
+    Ok(Envelope { seal, write, open, shared_keys, keys, params, provider: vault.provider().clone() })
 }
 
 /// What a part's value is.
@@ -62,6 +62,8 @@ struct Compiler<'a> {
     mistakes: Vec<Mistake>,
     params: Vec<String>,
     shared_keys: Vec<KeyHandle>,
+    /// Every key, each once.
+    keys: Vec<KeyHandle>,
 }
 
 impl<'a> Compiler<'a> {
@@ -75,6 +77,7 @@ impl<'a> Compiler<'a> {
             mistakes: Vec::new(),
             params: Vec::new(),
             shared_keys: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
@@ -211,6 +214,9 @@ impl<'a> Compiler<'a> {
         };
         let reference: KeyRef = key_ref(reference).ok()?;
         let handle = self.vault.key(&reference);
+        if !self.keys.iter().any(|key| *key.key() == reference) {
+            self.keys.push(handle.clone());
+        }
         self.check_existing(path, &handle, kind, purpose);
         if role == "shared" && !self.sealing && !self.shared_keys.iter().any(|key| *key.key() == reference) {
             self.shared_keys.push(handle.clone());

@@ -238,6 +238,9 @@ impl<'a> Run<'a> {
                 false => classic::aes_decrypt(key, &mode, data),
             })??);
         }
+        if let KeySource::Vault(key) = key {
+            return key.sm4_at(self.available(key), encrypt, &mode, data);
+        }
         let run = |key: &[u8]| -> Result<Bytes, CryptoError> {
             let key = key.try_into().map_err(|_| CryptoError::Invalid("an SM4 key has 16 bytes"))?;
             match encrypt {

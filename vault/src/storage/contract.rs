@@ -67,6 +67,7 @@ fn record(name: &str, version: u32) -> StoredKey {
         expires: None,
         public: None,
         sealed: Some("sealed".into()),
+        external: None,
         rotation: None,
         mac: "first".into(),
     }

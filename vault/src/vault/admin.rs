@@ -6,10 +6,12 @@ use super::{
 use crate::{
     classic::ClassicKey,
     error::VaultError,
+    external::{DeviceKey, External, ExternalKey, KeyDevice, SignInput, failure},
     key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
-    provider::Provider,
+    provider::{DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, sm2_z},
     storage::{Control, KeyChange, StorageError, StoredKey},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -22,7 +24,7 @@ impl Vault {
     pub fn generate(&self, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let material = self.fresh_material(kind)?;
         let public = self.public_of(kind, &material)?;
-        self.add_first(key, kind, purpose, public, Some(&material))
+        self.add_first(key, kind, purpose, public, Some(&material), None)
     }
 
     /// Brings in the first version of a key: a 32-byte SM2 scalar, PKCS#8 for RSA and P-256, 16 bytes for SM4, 16, 24
@@ -37,7 +39,7 @@ impl Vault {
     ) -> Result<KeyInfo, VaultError> {
         self.may_come_plain(kind)?;
         let public = self.public_of(kind, material)?;
-        self.add_first(key, kind, purpose, public, Some(material))
+        self.add_first(key, kind, purpose, public, Some(material), None)
     }
 
     pub(super) fn may_come_plain(&self, kind: KeyKind) -> Result<(), VaultError> {
@@ -55,7 +57,7 @@ impl Vault {
         public: &[u8],
     ) -> Result<KeyInfo, VaultError> {
         let point = public_point(&**self.provider(), public)?;
-        self.add_first(key, KeyKind::Sm2, purpose, Some(point.to_vec()), None)
+        self.add_first(key, KeyKind::Sm2, purpose, Some(point.to_vec()), None, None)
     }
 
     /// Brings in a partner's public RSA or P-256 key for verifying: SubjectPublicKeyInfo, or what is inside it.
@@ -66,7 +68,88 @@ impl Vault {
         public: &[u8],
     ) -> Result<KeyInfo, VaultError> {
         let public = ClassicKey::from_public(kind, public)?.public().to_vec();
-        self.add_first(key, kind, Purpose::Sign, Some(public), None)
+        self.add_first(key, kind, Purpose::Sign, Some(public), None, None)
+    }
+
+    /// Takes up a key of an attached device as the first version of a key of ours: an SM2 pair, whose public half is
+    /// recorded after the device has proved that it has the secret one, or an SM4 key, which the device makes under the key
+    /// named by `id` and gives out wrapped.
+    pub fn adopt(
+        &self,
+        key: &KeyRef,
+        kind: KeyKind,
+        purpose: Purpose,
+        device: &str,
+        id: &str,
+    ) -> Result<KeyInfo, VaultError> {
+        let (external, public) = self.in_device(kind, purpose, device, id)?;
+        self.add_first(key, kind, purpose, public, None, Some(external))
+    }
+
+    /// Where a key of a device is and its public half, after the device has used it once.
+    pub(super) fn in_device(
+        &self,
+        kind: KeyKind,
+        purpose: Purpose,
+        device: &str,
+        id: &str,
+    ) -> Result<(ExternalKey, Option<Vec<u8>>), VaultError> {
+        if !(1..=128).contains(&id.len()) {
+            return Err(VaultError::invalid("a key in a device is named by 1 to 128 characters"));
+        }
+        let found = self.device(device)?;
+        let failed = |error| failure(device, error);
+        let mut key = ExternalKey { device: device.to_owned(), id: id.to_owned(), wrapped: None };
+        match kind {
+            KeyKind::Sm2 => {
+                let point = found.public(id, purpose).map_err(failed)?;
+                self.prove(&*found, purpose, id, &point)?;
+                Ok((key, Some(point.to_vec())))
+            }
+            KeyKind::Sm4 => {
+                key.wrapped = found.new_sm4(id).map_err(failed)?.map(|wrapped| STANDARD.encode(wrapped));
+                let external = External::new(&self.0.devices.load(), &key);
+                let external = external.ok_or_else(|| VaultError::invalid("the device wrapped no key"))?;
+                let mode = Sm4Mode::Ecb { padding: Padding::None };
+                let cipher = external.sm4(true, &mode, &[7; 32])?;
+                if external.sm4(false, &mode, &cipher)?[..] != [7; 32] {
+                    return Err(VaultError::invalid(format!(
+                        "device {device} does not decrypt what it encrypts"
+                    )));
+                }
+                Ok((key, None))
+            }
+            other => Err(VaultError::invalid(format!("a key of kind {other:?} cannot live in a device"))),
+        }
+    }
+
+    /// Lets the device use a pair once: a public half without its secret one would make a key that never works.
+    fn prove(
+        &self,
+        device: &dyn KeyDevice,
+        purpose: Purpose,
+        id: &str,
+        point: &[u8; 64],
+    ) -> Result<(), VaultError> {
+        let provider = &**self.provider();
+        let public = provider.sm2_public(point)?;
+        let key = DeviceKey { id, point };
+        let failed = |error| failure(device.name(), error);
+        let mut message = [0; 32];
+        provider.random(&mut message)?;
+        let proved = match purpose {
+            Purpose::Sign => {
+                let z = sm2_z(provider, point, DEFAULT_SM2_ID)?;
+                let digest = provider.sm3(&[&z, &message]);
+                let input = SignInput { digest: &digest, message: &message, id: DEFAULT_SM2_ID };
+                let signature = device.sign(&key, &input).map_err(failed)?;
+                public.verify_digest(&digest, &signature).is_ok()
+            }
+            _ => *device.decrypt(&key, &public.encrypt(&message)?).map_err(failed)? == message,
+        };
+        let problem = "what it computes does not fit the public key it shows";
+        let device = device.name().to_owned();
+        if proved { Ok(()) } else { Err(VaultError::Device { device, problem, busy: false }) }
     }
 
     /// The public half of an SM2 key, 04 ‖ x ‖ y.
@@ -116,6 +199,7 @@ impl Vault {
         purpose: Purpose,
         public: Option<Vec<u8>>,
         material: Option<&[u8]>,
+        external: Option<ExternalKey>,
     ) -> Result<KeyInfo, VaultError> {
         if !kind.allows(purpose) {
             return Err(VaultError::invalid(format!("a key of kind {kind:?} cannot be for {purpose}")));
@@ -140,6 +224,7 @@ impl Vault {
             public: public.map(hex::encode),
             sealed: None,
             rotation: None,
+            external,
             mac: String::new(),
         };
         let loaded = self.seal_and_load(&inner, &mut record, material)?;
@@ -160,7 +245,7 @@ impl Vault {
     ) -> Result<LoadedKey, VaultError> {
         let hierarchy = inner.hierarchy.as_ref().ok_or(VaultError::Sealed)?;
         hierarchy.seal_record(&**self.provider(), record, material)?;
-        hierarchy.load(&**self.provider(), record)
+        hierarchy.load(&**self.provider(), &self.0.devices.load(), record)
     }
 }
 

@@ -78,7 +78,7 @@ impl Vault {
             return Err(VaultError::invalid("the backup was altered"));
         }
         for key in &backup.keys {
-            hierarchy.load(provider, key)?;
+            hierarchy.load(provider, &self.0.devices.load(), key)?;
         }
         let kept = Kept { header: &backup.header, keys: &backup.keys, journal: &backup.journal };
         let entry = control::authorise(provider, &hierarchy, &kept, &RootOperation::Restore, request)?;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::VaultError,
+    external::Devices,
     format::SignatureFormat,
     key::{KeyKind, KeyRef, KeyState, Purpose},
     provider::{DEFAULT_SM2_ID, Provider, sm2_z},
@@ -157,7 +158,7 @@ impl Vault {
         let mut records = self.0.storage.keys()?;
         records.retain(|record| record.name.strip_prefix(OPERATORS) == Some(name));
         for record in &records {
-            hierarchy.load(provider, record)?;
+            hierarchy.load(provider, &Devices::new(), record)?;
             if record.state == KeyState::Active {
                 let mut ended = StoredKey { state: KeyState::Retired, ..record.clone() };
                 hierarchy.seal_record(provider, &mut ended, None)?;
@@ -292,7 +293,7 @@ fn approvers(
         let Some(record) = keys.iter().find(|key| active_operator(key) == Some(name)) else {
             return refused(format!("{name} is no operator of this vault"));
         };
-        hierarchy.load(provider, record)?;
+        hierarchy.load(provider, &Devices::new(), record)?;
         let point = record.public.as_deref().and_then(|text| hex::decode(text).ok());
         let point: [u8; 64] = point
             .and_then(|point| point.try_into().ok())
@@ -415,6 +416,7 @@ fn operator_record(name: &str, version: u32, point: &[u8; 64]) -> StoredKey {
         public: Some(hex::encode(point)),
         sealed: None,
         rotation: None,
+        external: None,
         mac: String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Using one key without seeing it. For envelopes, evidence, sealed grants, encrypted payloads and keyed hashes.
 use super::{
     Shared,
-    loaded::{KeySet, KeySlot, LoadedKey, Material, Sm2Pair},
+    loaded::{KeySet, KeySlot, LoadedKey, Material, Secret, Sm2Pair},
 };
 use crate::{
     classic::{ClassicKey, ClassicSignature},
@@ -60,10 +60,8 @@ impl KeyHandle {
     /// SM2 signature over the message under the distinguishing identifier. GB/T 32918.2.
     pub fn sign(&self, message: &[u8], id: &[u8], format: SignatureFormat) -> Result<Vec<u8>, VaultError> {
         let key = self.producing(Some(Purpose::Sign))?;
-        let pair = self.pair(&key)?;
-        let secret = pair.secret.as_ref().ok_or_else(|| self.public_only())?;
-        let digest = pair.digest(&*self.shared.provider, id, message)?;
-        Ok(format.write(&secret.sign_digest(&digest)?))
+        let made = self.pair(&key)?.sign(&*self.shared.provider, id, message)?;
+        Ok(format.write(&made.ok_or_else(|| self.public_only())?))
     }
 
     /// Verifies an SM2 signature; anything wrong with it is [`VaultError::Refused`].
@@ -92,8 +90,9 @@ impl KeyHandle {
     pub fn decrypt(&self, cipher: &[u8], format: CipherFormat) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let cipher = format.read(cipher).ok_or(CryptoError::Refused);
         self.accepting(Purpose::Encrypt, |key| {
-            let secret = self.pair(key)?.secret.as_ref().ok_or_else(|| self.public_only())?;
-            Ok(secret.decrypt(cipher.as_ref().map_err(|error| *error)?)?)
+            let pair = self.pair(key)?;
+            let cipher = cipher.as_ref().map_err(|error| *error)?;
+            pair.decrypt(cipher)?.ok_or_else(|| self.public_only())
         })
     }
 
@@ -107,7 +106,12 @@ impl KeyHandle {
         length: usize,
     ) -> Result<Agreed, VaultError> {
         let key = self.producing(Some(Purpose::Encrypt))?;
-        let secret = self.pair(&key)?.secret.as_ref().ok_or_else(|| self.public_only())?;
+        let secret = match self.pair(&key)?.secret.as_ref().ok_or_else(|| self.public_only())? {
+            Secret::Here(secret) => secret,
+            Secret::External(_) => {
+                return Err(VaultError::invalid("an SM2 key exchange needs a key that is not in a device"));
+            }
+        };
         Ok(exchange.finish(&*self.shared.provider, &**secret, own_id, peer, initiative, length)?)
     }
 
@@ -165,7 +169,7 @@ impl KeyHandle {
         let mut nonce = [0; 12];
         self.shared.provider.random(&mut nonce)?;
         let mode = Sm4Mode::Gcm { nonce: &nonce, aad };
-        let cipher = self.shared.provider.sm4_encrypt(self.sm4(&key)?, &mode, plain)?;
+        let cipher = self.sm4(&key, true, &mode, plain)?;
         let mut out = Vec::with_capacity(17 + cipher.len());
         out.push(SEALED_VALUE);
         out.extend_from_slice(&key.info.version.to_be_bytes());
@@ -180,12 +184,33 @@ impl KeyHandle {
         let set = self.set()?;
         let key = set.version(version).ok_or_else(|| self.unknown(Some(version)))?;
         self.check_purpose(key, Purpose::Encrypt)?;
-        Ok(self.shared.provider.sm4_decrypt(self.sm4(key)?, &Sm4Mode::Gcm { nonce, aad }, cipher)?)
+        self.sm4(key, false, &Sm4Mode::Gcm { nonce, aad }, cipher)
     }
 
     /// The version a sealed value was sealed under; for re-encryption after a rotation.
     pub fn sealed_version(sealed: &[u8]) -> Option<u32> {
         split_sealed(sealed).map(|(version, ..)| version)
+    }
+
+    /// Whether using this key waits for a device or service, so that an async caller must step aside. Follows rotation.
+    pub fn blocks(&self) -> bool {
+        let Some(set) = self.slot.load() else { return false };
+        match self.key.version() {
+            Some(version) => set.version(version).is_some_and(|key| key.blocks()),
+            None => set.versions().iter().any(|key| key.blocks()),
+        }
+    }
+
+    /// SM4 with the `rank`-th accepting version (0 is the active one), wherever its bytes are.
+    pub(crate) fn sm4_at(
+        &self,
+        rank: usize,
+        encrypt: bool,
+        mode: &Sm4Mode<'_>,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = self.at(rank, KeyKind::Sm4)?;
+        self.sm4(&key, encrypt, mode, data)
     }
 
     /// Gives the bytes of the `rank`-th accepting version (0 is the active one) of a symmetric key of this kind to the
@@ -196,6 +221,10 @@ impl KeyHandle {
         rank: usize,
         run: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, VaultError> {
+        Ok(run(self.bytes(&*self.at(rank, kind)?)?))
+    }
+
+    fn at(&self, rank: usize, kind: KeyKind) -> Result<Arc<LoadedKey>, VaultError> {
         let key = match rank {
             0 => self.producing(None)?,
             _ => self.set()?.accepting().nth(rank).cloned().ok_or_else(|| self.unknown(None))?,
@@ -207,7 +236,7 @@ impl KeyHandle {
                 self.key, key.info.kind
             )));
         }
-        Ok(run(self.bytes(&key)?))
+        Ok(key)
     }
 
     /// How many versions accept at present; 1 outside of a rotation's overlap.
@@ -272,7 +301,7 @@ impl KeyHandle {
     fn pair<'a>(&self, key: &'a LoadedKey) -> Result<&'a Sm2Pair, VaultError> {
         match &key.material {
             Material::Sm2(pair) => Ok(pair),
-            Material::Bytes(_) | Material::Classic(_) => {
+            Material::Bytes(_) | Material::External(_) | Material::Classic(_) => {
                 Err(VaultError::invalid(format!("key {} is no SM2 key", self.key)))
             }
             Material::Destroyed => Err(self.unknown(Some(key.info.version))),
@@ -293,14 +322,29 @@ impl KeyHandle {
             Material::Sm2(_) | Material::Classic(_) => {
                 Err(VaultError::invalid(format!("key {} is a pair", self.key)))
             }
+            Material::External(_) => {
+                Err(VaultError::invalid(format!("the bytes of key {} are in a device", self.key)))
+            }
             Material::Destroyed => Err(self.unknown(Some(key.info.version))),
         }
     }
 
-    fn sm4<'a>(&self, key: &'a LoadedKey) -> Result<&'a [u8; 16], VaultError> {
-        self.bytes(key)?
-            .try_into()
-            .map_err(|_| VaultError::invalid(format!("key {} is no SM4 key", self.key)))
+    fn sm4(
+        &self,
+        key: &LoadedKey,
+        encrypt: bool,
+        mode: &Sm4Mode<'_>,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        if let Material::External(external) = &key.material {
+            return external.sm4(encrypt, mode, data);
+        }
+        let bytes = self.bytes(key)?.try_into();
+        let bytes = bytes.map_err(|_| VaultError::invalid(format!("key {} is no SM4 key", self.key)))?;
+        Ok(match encrypt {
+            true => self.shared.provider.sm4_encrypt(bytes, mode, data).map(Zeroizing::new),
+            false => self.shared.provider.sm4_decrypt(bytes, mode, data),
+        }?)
     }
 
     fn unknown(&self, version: Option<u32>) -> VaultError {

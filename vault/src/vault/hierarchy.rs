@@ -1,11 +1,12 @@
 //! The key hierarchy: the root key seals the key-encryption key, that one every key; records carry its seal. For the vault.
 use super::{
-    loaded::{LoadedKey, Material, Sm2Pair},
+    loaded::{LoadedKey, Material, Secret, Sm2Pair},
     root::{RootSecret, lock, unlock},
 };
 use crate::{
     classic::ClassicKey,
     error::VaultError,
+    external::{Devices, External},
     key::{KeyInfo, KeyKind, KeyState},
     provider::{Provider, Sm4Mode},
     storage::{Control, JournalEntry, StoredKey, VaultHeader},
@@ -110,9 +111,18 @@ impl Hierarchy {
     }
 
     /// Verifies a record and unseals its key.
-    pub(super) fn load(&self, provider: &dyn Provider, stored: &StoredKey) -> Result<LoadedKey, VaultError> {
+    pub(super) fn load(
+        &self,
+        provider: &dyn Provider,
+        devices: &Devices,
+        stored: &StoredKey,
+    ) -> Result<LoadedKey, VaultError> {
         let altered = || VaultError::AlteredRecord { key: format!("{}#{}", stored.name, stored.version) };
         let secret = self.material(provider, stored)?;
+        let external = match &stored.external {
+            Some(external) => Some(External::new(devices, external).ok_or_else(altered)?),
+            None => None,
+        };
         let mut info = KeyInfo {
             name: stored.name.clone(),
             version: stored.version,
@@ -125,21 +135,25 @@ impl Hierarchy {
                 KeyKind::Sm2 => format!("04{public}"),
                 _ => public.clone(),
             }),
-            secret: secret.is_some(),
+            secret: secret.is_some() || external.is_some(),
+            external: stored.external.as_ref().map(|key| format!("{}/{}", key.device, key.id)),
             rotation: stored.rotation,
         };
         let material = match (stored.state, stored.kind, secret) {
             (KeyState::Destroyed, ..) => Material::Destroyed,
             (_, KeyKind::Sm2, secret) => {
-                let scalar = match secret.as_deref() {
-                    Some(bytes) => Some(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| altered())?)),
-                    None => None,
-                };
                 let point = hex::decode(stored.public.as_deref().unwrap_or_default())
                     .ok()
                     .and_then(|point| point.try_into().ok())
                     .ok_or_else(altered)?;
-                let secret = scalar.map(|scalar| provider.sm2_secret(&scalar)).transpose()?;
+                let secret = match &secret {
+                    // By reference throughout: moving the scalar would leave copies behind.
+                    Some(bytes) => {
+                        let scalar = bytes.as_slice().try_into().map_err(|_| altered())?;
+                        Some(Secret::Here(provider.sm2_secret(scalar)?))
+                    }
+                    None => external.map(|external| Secret::External(Box::new(external))),
+                };
                 Material::Sm2(Box::new(Sm2Pair::new(provider, provider.sm2_public(&point)?, secret)?))
             }
             (_, kind @ (KeyKind::Rsa | KeyKind::P256), Some(bytes)) => {
@@ -151,6 +165,7 @@ impl Hierarchy {
                 Material::Classic(ClassicKey::from_public(kind, &public)?)
             }
             (_, _, Some(bytes)) => Material::Bytes(bytes),
+            (_, KeyKind::Sm4, None) => Material::External(Box::new(external.ok_or_else(altered)?)),
             (_, _, None) => return Err(altered()),
         };
         info.secret &= !matches!(material, Material::Destroyed);

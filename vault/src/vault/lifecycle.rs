@@ -24,6 +24,8 @@ pub enum NewVersion<'a> {
     Material(&'a [u8]),
     /// A partner's public key, as for [`Vault::import_public`] and [`Vault::import_classic_public`].
     Public(&'a [u8]),
+    /// A key of a device, as for [`Vault::adopt`].
+    Device { device: &'a str, id: &'a str },
 }
 
 /// A key with more versions than this is not rotated but misused.
@@ -76,6 +78,7 @@ impl Vault {
         edit.set(key, |record| {
             record.state = KeyState::Destroyed;
             record.sealed = None;
+            record.external = None;
         })?;
         let hierarchy = edit.inner.hierarchy.as_ref().ok_or(VaultError::Sealed)?;
         let entry = self.authorise(hierarchy, &RootOperation::Destroy(key.clone()), request)?;
@@ -128,7 +131,7 @@ impl Vault {
         records.sort_by_key(|record| record.version);
         // Verified before anything is sealed anew: an altered record must not be given a good seal.
         for record in &records {
-            hierarchy.load(&**self.provider(), record)?;
+            hierarchy.load(&**self.provider(), &self.0.devices.load(), record)?;
         }
         if records.is_empty() {
             return Err(VaultError::UnknownKey { key: key.to_string() });
@@ -193,7 +196,19 @@ impl Edit<'_> {
         if last.version >= MAX_VERSIONS {
             return Err(VaultError::invalid(format!("a key has at most {MAX_VERSIONS} versions")));
         }
+        let mut external = None;
         let (public, material) = match new {
+            NewVersion::Device { device, id } => {
+                let (found, public) = self.vault.in_device(last.kind, last.purpose, device, id)?;
+                external = Some(found);
+                (public, None)
+            }
+            NewVersion::Generated if last.external.is_some() => {
+                return Err(VaultError::invalid(format!(
+                    "key {} lives in a device: name the device and the key there",
+                    last.name
+                )));
+            }
             NewVersion::Generated if last.kind.is_pair() && last.sealed.is_none() => {
                 return Err(VaultError::PublicOnly { key: last.name });
             }
@@ -218,6 +233,7 @@ impl Edit<'_> {
             expires: None,
             public: public.map(hex::encode),
             sealed: None,
+            external,
             mac: String::new(),
             ..last
         };

@@ -2,6 +2,7 @@
 use crate::{
     classic::ClassicKey,
     error::VaultError,
+    external::{External, SignInput},
     key::{KeyInfo, KeyState},
     provider::{DEFAULT_SM2_ID, Provider, Sm2Public, Sm2Secret, sm2_z},
 };
@@ -66,6 +67,17 @@ impl KeySet {
     }
 }
 
+impl LoadedKey {
+    /// Whether using the secret part waits for a device.
+    pub(super) fn blocks(&self) -> bool {
+        match &self.material {
+            Material::Sm2(pair) => matches!(pair.secret, Some(Secret::External(_))),
+            Material::External(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// One version of one key, ready for use. No `Debug`, no `Clone`.
 pub(super) struct LoadedKey {
     pub(super) info: KeyInfo,
@@ -76,12 +88,20 @@ pub(super) enum Material {
     Sm2(Box<Sm2Pair>),
     Classic(ClassicKey),
     Bytes(Zeroizing<Vec<u8>>),
+    /// An SM4 key in a device.
+    External(Box<External>),
     Destroyed,
+}
+
+/// The secret half of a pair, here or in a device.
+pub(super) enum Secret {
+    Here(Arc<dyn Sm2Secret>),
+    External(Box<External>),
 }
 
 pub(super) struct Sm2Pair {
     pub(super) public: Arc<dyn Sm2Public>,
-    pub(super) secret: Option<Arc<dyn Sm2Secret>>,
+    pub(super) secret: Option<Secret>,
     default_z: [u8; 32],
     /// The last other identifier and its Z; a partner has one.
     other_z: ArcSwapOption<(Zeroizing<Vec<u8>>, [u8; 32])>,
@@ -91,7 +111,7 @@ impl Sm2Pair {
     pub(super) fn new(
         provider: &dyn Provider,
         public: Arc<dyn Sm2Public>,
-        secret: Option<Arc<dyn Sm2Secret>>,
+        secret: Option<Secret>,
     ) -> Result<Self, VaultError> {
         let default_z = sm2_z(provider, &public.point(), DEFAULT_SM2_ID)?;
         Ok(Self { public, secret, default_z, other_z: ArcSwapOption::empty() })
@@ -105,6 +125,32 @@ impl Sm2Pair {
         message: &[u8],
     ) -> Result<[u8; 32], VaultError> {
         Ok(provider.sm3(&[&self.z(provider, id)?, message]))
+    }
+
+    /// r ‖ s over the message; `None` where only the public half is here.
+    pub(super) fn sign(
+        &self,
+        provider: &dyn Provider,
+        id: &[u8],
+        message: &[u8],
+    ) -> Result<Option<[u8; 64]>, VaultError> {
+        let Some(secret) = &self.secret else { return Ok(None) };
+        let digest = self.digest(provider, id, message)?;
+        Ok(Some(match secret {
+            Secret::Here(secret) => secret.sign_digest(&digest)?,
+            Secret::External(external) => {
+                external.sign(&self.public.point(), &SignInput { digest: &digest, message, id })?
+            }
+        }))
+    }
+
+    /// Decrypts x1 ‖ y1 ‖ C3 ‖ C2; `None` where only the public half is here.
+    pub(super) fn decrypt(&self, cipher: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        Ok(match &self.secret {
+            None => None,
+            Some(Secret::Here(secret)) => Some(secret.decrypt(cipher)?),
+            Some(Secret::External(external)) => Some(external.decrypt(&self.public.point(), cipher)?),
+        })
     }
 
     fn z(&self, provider: &dyn Provider, id: &[u8]) -> Result<[u8; 32], VaultError> {

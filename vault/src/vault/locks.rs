@@ -51,6 +51,7 @@ pub(super) fn kind_name(kind: LockKind) -> &'static str {
         LockKind::KeyFile => "a key file",
         LockKind::Passphrase => "a passphrase",
         LockKind::Custodians => "the custodians",
+        LockKind::Device => "a device",
     }
 }
 

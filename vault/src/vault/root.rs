@@ -2,15 +2,18 @@
 use super::hierarchy::{seal, unseal};
 use crate::{
     error::VaultError,
-    provider::Provider,
+    external::{Devices, External, ExternalKey, KeyDevice, failure},
+    provider::{Padding, Provider, Sm4Mode},
     storage::{CustodianSet, LockKind, PassphraseCost, RootLock, VaultHeader},
 };
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::Arc,
 };
 use zeroize::Zeroizing;
 
@@ -22,6 +25,9 @@ pub enum RootSecret {
     Passphrase(Zeroizing<String>, PassphraseCost),
     /// What enough custodians' shares join to, and which shares; see [`crate::vault::join_shares`].
     Custodians(Zeroizing<[u8; 32]>, CustodianSet),
+    /// A device, which is given its password when it is opened. `id` is the key there under which a new lock is made: an
+    /// index of a pair or of a key-encryption key. Unlocking takes the lock's own.
+    Device { device: Arc<dyn KeyDevice>, id: String },
 }
 
 impl RootSecret {
@@ -63,6 +69,7 @@ impl RootSecret {
             Self::KeyFile(_) => LockKind::KeyFile,
             Self::Passphrase(..) => LockKind::Passphrase,
             Self::Custodians(..) => LockKind::Custodians,
+            Self::Device { .. } => LockKind::Device,
         }
     }
 
@@ -72,6 +79,7 @@ impl RootSecret {
         provider: &dyn Provider,
         salt: &[u8],
         cost: Option<PassphraseCost>,
+        external: Option<&ExternalKey>,
     ) -> Result<Zeroizing<[u8; 16]>, VaultError> {
         let mut key = Zeroizing::new([0; 16]);
         match self {
@@ -87,9 +95,27 @@ impl RootSecret {
             Self::Custodians(joined, _) => {
                 provider.sm3_kdf(&[b"qiao vault custodians", salt, &**joined], &mut *key)?;
             }
+            Self::Device { device, .. } => {
+                let answer = challenge(provider, device, salt, external.ok_or(VaultError::WrongRoot)?)?;
+                provider.sm3_kdf(&[b"qiao vault device", salt, &answer], &mut *key)?;
+            }
         }
         Ok(key)
     }
+}
+
+/// What only the device's session key makes of the salt: its SM4 is the pseudo-random function that opens the lock, so the
+/// key under which the root is sealed can be computed nowhere else.
+fn challenge(
+    provider: &dyn Provider,
+    device: &Arc<dyn KeyDevice>,
+    salt: &[u8],
+    key: &ExternalKey,
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let devices = Devices::from([(device.name().to_owned(), device.clone())]);
+    let external = External::new(&devices, key).ok_or(VaultError::WrongRoot)?;
+    let question = provider.sm3(&[b"qiao vault device challenge", salt]);
+    external.sm4(true, &Sm4Mode::Ecb { padding: Padding::None }, &question)
 }
 
 fn stretch(text: &str, salt: &[u8], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>, VaultError> {
@@ -120,9 +146,18 @@ pub(super) fn lock(
         RootSecret::Custodians(_, set) => (None, Some(set.clone())),
         _ => (None, None),
     };
-    let key = secret.lock_key(provider, &salt, cost)?;
+    let device = match secret {
+        RootSecret::Device { device, id } => {
+            let name = device.name().to_owned();
+            let wrapped = device.new_sm4(id).map_err(|error| failure(&name, error))?;
+            let wrapped = wrapped.map(|wrapped| STANDARD.encode(wrapped));
+            Some(ExternalKey { device: name, id: id.clone(), wrapped })
+        }
+        _ => None,
+    };
+    let key = secret.lock_key(provider, &salt, cost, device.as_ref())?;
     let sealed = seal(provider, &key, ROOT_AAD, root)?;
-    Ok(RootLock { kind: secret.kind(), salt: hex::encode(salt), cost, custodians, sealed })
+    Ok(RootLock { kind: secret.kind(), salt: hex::encode(salt), cost, custodians, device, sealed })
 }
 
 pub(super) fn unlock(
@@ -130,9 +165,13 @@ pub(super) fn unlock(
     header: &VaultHeader,
     secret: &RootSecret,
 ) -> Result<Zeroizing<[u8; 32]>, VaultError> {
-    for lock in header.locks.iter().filter(|lock| lock.kind == secret.kind()) {
+    let fits = |lock: &&RootLock| match (secret, &lock.device) {
+        (RootSecret::Device { device, .. }, Some(key)) => key.device == device.name(),
+        _ => lock.kind == secret.kind(),
+    };
+    for lock in header.locks.iter().filter(fits) {
         let salt = hex::decode(&lock.salt).map_err(|_| VaultError::WrongRoot)?;
-        let key = secret.lock_key(provider, &salt, lock.cost)?;
+        let key = secret.lock_key(provider, &salt, lock.cost, lock.device.as_ref())?;
         if let Some(root) = unseal(provider, &key, ROOT_AAD, &lock.sealed) {
             return Ok(Zeroizing::new(root.as_slice().try_into().map_err(|_| VaultError::WrongRoot)?));
         }

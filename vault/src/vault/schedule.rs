@@ -24,6 +24,11 @@ impl Vault {
                 "{key} is agreed with somebody else: it cannot rotate by itself"
             )));
         }
+        if let (Some(_), Some(place)) = (rotation, &newest.external) {
+            return Err(VaultError::invalid(format!(
+                "{key} lives in {place}: rotate it to another key there by hand"
+            )));
+        }
         self.edit_newest(key, |record| record.rotation = rotation)
     }
 

@@ -2,6 +2,7 @@
 use super::{NewVersion, Vault, control::RootOperation, control::RootRequest, loaded::Material};
 use crate::{
     error::VaultError,
+    external::Devices,
     format::CipherFormat,
     key::{KeyInfo, KeyKind, KeyRef, Purpose},
 };
@@ -29,7 +30,7 @@ impl Vault {
         if rotate {
             return self.rotate_unchecked(key, NewVersion::Material(&material));
         }
-        self.add_first(key, kind, purpose, public, Some(&material))
+        self.add_first(key, kind, purpose, public, Some(&material), None)
     }
 
     /// The active version's material, SM2-encrypted for the pair `to`, of which the public half suffices. A root operation.
@@ -56,7 +57,10 @@ impl Vault {
         let material = hierarchy
             .material(&**self.provider(), record)?
             .ok_or_else(|| VaultError::PublicOnly { key: key.to_string() })?;
-        if matches!(hierarchy.load(&**self.provider(), record)?.material, Material::Classic(_)) {
+        if matches!(
+            hierarchy.load(&**self.provider(), &Devices::new(), record)?.material,
+            Material::Classic(_)
+        ) {
             return Err(VaultError::invalid("RSA and P-256 keys are not handed out"));
         }
         drop(inner);

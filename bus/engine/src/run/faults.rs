@@ -37,6 +37,7 @@ pub(crate) fn encode(error: &CodecError, what: &str) -> Fault {
 pub(crate) fn seal(error: &VaultError, what: &str) -> Fault {
     let code = match error {
         VaultError::Sealed | VaultError::Uninitialised => &codes::VAULT_SEALED,
+        VaultError::Device { .. } => &codes::KEY_DEVICE,
         _ => &codes::FLOW_FAULT,
     };
     Fault::new(code, format!("{what}: {}", error.operator_detail()))

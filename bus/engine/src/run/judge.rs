@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 use qiao_core::{Fault, Repeat, fault_codes};
 use qiao_mappings::Scope;
+use qiao_vault::VaultError;
 use serde_json::{Value, json};
 
-use super::{scope::CallDocument, wire};
+use super::{aside::stepping_aside, scope::CallDocument, wire};
 use crate::{
     definitions::system::Judgement,
     plan::{flow::AskPlan, forms::OpenPlan},
@@ -167,9 +168,10 @@ fn open(ask: &AskPlan, open: &OpenPlan, scope: &AnswerScope<'_>) -> Result<Optio
     let envelope =
         ask.system.envelopes.get(&open.envelope).ok_or_else(|| wire::unknown_envelope(&open.envelope))?;
     let params = wire::params(&open.parameters, scope)?;
-    let plain = envelope.open(sealed, &params).map_err(|error| match error {
-        qiao_vault::VaultError::Sealed | qiao_vault::VaultError::Uninitialised => {
-            super::faults::seal(&error, "opening the answer")
+    let opened = stepping_aside(envelope.blocks(), || envelope.open(sealed, &params));
+    let plain = opened.map_err(|error| match error {
+        VaultError::Sealed | VaultError::Uninitialised | VaultError::Device { .. } => {
+            super::faults::seal(&error, "opening the answer").with_repeat(repeat(ask))
         }
         error => broken(ask, format!("the answer cannot be opened: {}", error.operator_detail())),
     })?;
@@ -222,6 +224,10 @@ fn bounded(mut text: String) -> String {
 
 /// The partner's answer makes no sense; a changing operation may have happened nevertheless.
 pub(crate) fn broken(ask: &AskPlan, detail: String) -> Fault {
-    let repeat = if ask.operation.changing { Repeat::Unknown } else { Repeat::Safe };
-    Fault::new(&fault_codes::PARTNER_PROTOCOL, detail).with_repeat(repeat)
+    Fault::new(&fault_codes::PARTNER_PROTOCOL, detail).with_repeat(repeat(ask))
+}
+
+/// Once an answer came, the partner has done what was asked.
+fn repeat(ask: &AskPlan) -> Repeat {
+    if ask.operation.changing { Repeat::Unknown } else { Repeat::Safe }
 }

@@ -7,7 +7,7 @@ use qiao_mappings::{Codec, CodecSpec};
 use qiao_vault::{Envelope, Params, VaultError};
 use serde_json::Value;
 
-use super::{CallInput, CallOutput, answer, no_document};
+use super::{CallInput, CallOutput, answer, aside::stepping_aside, no_document};
 
 /// The strict JSON codec: duplicate names, excess depth and anything after the document are refused.
 static JSON: LazyLock<Codec> = LazyLock::new(|| {
@@ -24,9 +24,10 @@ pub(crate) fn open(input: &CallInput<'_>) -> Result<Value, Fault> {
     if !sealed.is_object() {
         return Err(Fault::new(&fault_codes::BAD_REQUEST, "the sealed body is not a JSON object"));
     }
-    let plain = envelope.open(&sealed, &params(input)).map_err(|error| match error {
-        VaultError::Sealed | VaultError::Uninitialised => {
-            Fault::new(&fault_codes::VAULT_SEALED, error.operator_detail())
+    let opened = stepping_aside(envelope.blocks(), || envelope.open(&sealed, &params(input)));
+    let plain = opened.map_err(|error| match error {
+        VaultError::Sealed | VaultError::Uninitialised | VaultError::Device { .. } => {
+            super::faults::seal(&error, "opening the request")
         }
         error => Fault::new(&fault_codes::BAD_SIGNATURE, error.operator_detail()),
     })?;
@@ -35,8 +36,7 @@ pub(crate) fn open(input: &CallInput<'_>) -> Result<Value, Fault> {
 
 /// Seals an answer in place.
 pub(crate) fn seal(envelope: &Envelope, input: &CallInput<'_>, output: &mut CallOutput) -> Result<(), Fault> {
-    let sealed = envelope
-        .seal(&output.body, &params(input))
+    let sealed = stepping_aside(envelope.blocks(), || envelope.seal(&output.body, &params(input)))
         .map_err(|error| super::faults::seal(&error, "sealing the answer"))?;
     output.body = answer::to_bytes(&sealed);
     output.headers.insert(CONTENT_TYPE, answer::JSON);

@@ -7,7 +7,7 @@ use qiao_mappings::{CodecKind, Scope, Template};
 use qiao_vault::Params;
 use serde_json::Value;
 
-use super::{faults, scope::CallDocument};
+use super::{aside::stepping_aside, faults, scope::CallDocument};
 use crate::plan::{
     flow::AskPlan,
     forms::{HeaderPlan, HeaderSource},
@@ -80,7 +80,7 @@ fn seal(ask: &AskPlan, scope: &RequestScope<'_>) -> Result<Option<Value>, Fault>
     let bytes = seal.plain.encode(scope.plain);
     let bytes = bytes.map_err(|error| faults::encode(&error, "encoding what is sealed"))?;
     let params = params(&seal.parameters, scope)?;
-    let sealed = envelope.seal(&bytes, &params);
+    let sealed = stepping_aside(envelope.blocks(), || envelope.seal(&bytes, &params));
     sealed.map(Some).map_err(|error| faults::seal(&error, "sealing the request"))
 }
 

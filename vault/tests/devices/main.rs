@@ -1,0 +1,8 @@
+//! Keys in devices, through the real C interface of the software device: computing both ways, the vault on top, failures.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+mod failures;
+mod keys;
+mod operations;
+mod pool;
+mod root;
+mod setup;
