@@ -6,7 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use qiao_mappings::{Scope, ScopeFunctions, SoapFault, Template};
 use serde_json::{Map, Value};
 
-use crate::{facts::Facts, functions::Draws, partner::Listener};
+use crate::{
+    facts::Facts,
+    faults::{Fault, alter},
+    forms::Spoil,
+    functions::Draws,
+    partner::Listener,
+    spec::{FaultKind, Proto},
+};
 
 /// A compiled answer.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ pub enum Payload {
 }
 
 /// A rendered answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rendered {
     pub status: u16,
     pub headers: HeaderMap,
@@ -71,15 +78,6 @@ impl Scope for AnswerScope<'_> {
     }
 }
 
-/// How an answer departs from what the stub says.
-#[derive(Default)]
-pub struct Twist<'a> {
-    /// Another business document.
-    pub business: Option<&'a Template>,
-    /// A signature that does not fit.
-    pub bad_signature: bool,
-}
-
 impl Answer {
     /// Encodes the body ahead for the listener of that number, where it is the same for every request.
     ///
@@ -107,16 +105,16 @@ impl Answer {
         Ok(())
     }
 
-    /// Renders the answer on the listener of that number.
+    /// Renders the answer on the listener of that number, with what a fault does to its document and seal.
     ///
     /// # Errors
-    /// The template that failed, or what could not be sealed or encoded.
+    /// The template that failed, what could not be sealed or encoded, a fault that the answer cannot have.
     pub fn render(
         &self,
         number: usize,
         listener: &Listener,
         scope: &dyn Scope,
-        twist: &Twist<'_>,
+        fault: Option<&Fault>,
     ) -> Result<Rendered, String> {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 3);
         if let Some(content_type) = self.content_type(listener, scope) {
@@ -129,26 +127,40 @@ impl Answer {
             headers.insert(name, value.map_err(|_| format!("the header {name} holds control characters"))?);
         }
         let ready = self.ready.get(number).and_then(Option::as_ref);
-        let body = match (ready, twist.business) {
-            (Some(ready), None) => ready.clone(),
-            _ => self.body(listener, scope, twist)?.into(),
+        let body = match ready.filter(|_| !fault.is_some_and(Fault::is_of_document)) {
+            Some(ready) => ready.clone(),
+            None => self.body(listener, scope, fault)?.into(),
         };
         Ok(Rendered { status: self.status, headers, body })
     }
 
-    fn body(&self, listener: &Listener, scope: &dyn Scope, twist: &Twist<'_>) -> Result<Vec<u8>, String> {
+    fn body(&self, listener: &Listener, scope: &dyn Scope, fault: Option<&Fault>) -> Result<Vec<u8>, String> {
         let rendered =
             |template: &Template| template.render(scope).map_err(|error| format!("the template: {error}"));
-        if let Some(business) = twist.business {
-            return listener.answer.write(&rendered(business)?, scope, false);
+        if let Some(business) = fault.and_then(|fault| fault.business.as_ref()) {
+            return listener.answer.write(&rendered(business)?, scope, Spoil::Nothing);
+        }
+        let altered = |template: &Template| {
+            let mut document = rendered(template)?;
+            fault.map_or(Ok(()), |fault| alter::document(fault, &mut document))?;
+            Ok::<_, String>(document)
+        };
+        // The signature of a file is no part of its document.
+        let spoil = match fault.map(|fault| fault.kind) {
+            Some(FaultKind::BadSignature) if listener.proto != Proto::Sftp => Spoil::Signature,
+            Some(FaultKind::StaleKey) => Spoil::Keys,
+            _ => Spoil::Nothing,
+        };
+        if let Some(fault) = fault.filter(|fault| fault.kind.is_of_field() || spoil != Spoil::Nothing)
+            && !matches!(self.payload, Payload::Business(_) | Payload::Wire(_))
+        {
+            return Err(format!("the fault `{}` needs an answer that is a document", fault.kind.name()));
         }
         match &self.payload {
             Payload::Empty => Ok(Vec::new()),
             Payload::File(bytes) => Ok(bytes.to_vec()),
-            Payload::Business(template) => {
-                listener.answer.write(&rendered(template)?, scope, twist.bad_signature)
-            }
-            Payload::Wire(template) => listener.answer.encode(&rendered(template)?, scope),
+            Payload::Business(template) => listener.answer.write(&altered(template)?, scope, spoil),
+            Payload::Wire(template) => listener.answer.encode(&altered(template)?, scope),
             Payload::Text(template) => {
                 let value = rendered(template)?;
                 let text = crate::matching::memo::scalar(&value).ok_or("the text is a list or an object")?;

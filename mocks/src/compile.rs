@@ -19,8 +19,9 @@ use crate::{
     partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
     pushes::compile as pushes,
     server::protocols,
-    spec::{ListenSpec, PartnerSpec, Proto},
+    spec::{FaultSpec, ListenSpec, PartnerSpec, Proto},
     state::StateTable,
+    tcp::TcpForm,
 };
 use report::{MATCHING, Place, Report};
 
@@ -29,7 +30,8 @@ pub const MAX_STUBS: usize = 100_000;
 const DEFAULT_TTL: Duration = Duration::from_secs(2 * 3600);
 const DEFAULT_KEYS: u32 = 100_000;
 const DEFAULT_BODY: u64 = 1 << 20;
-const MAX_BODY: u64 = 16 << 20;
+/// Bytes of a message at most.
+pub const MAX_BODY: usize = 16 << 20;
 
 /// Compiles one partner. `before` is the version it replaces, whose state, dials and counts live on.
 ///
@@ -166,9 +168,15 @@ fn listener(
     let known: Vec<&str> = MATCHING.iter().copied().filter(|name| *name != "item").collect();
     let select = select.map(|text| report.selector(&select_place, text, &known));
     let body = listen.body_bytes.map_or(DEFAULT_BODY, |bytes| bytes.0);
+    let body = usize::try_from(body).unwrap_or(usize::MAX);
     if body > MAX_BODY {
         report.add(&place.at("bodyBytes"), "at most 16MiB");
     }
+    let tcp = (listen.proto == Proto::Tcp).then(|| {
+        let spec = listen.tcp.clone().unwrap_or_default();
+        let form = TcpForm::compile(&spec, body.min(MAX_BODY), listen.body_bytes.is_some());
+        report.keep_all(&place.at("tcp"), form).map(Arc::new)
+    });
     let (request, answer) = paths?;
     Some(Listener {
         id: listen.id.as_str().into(),
@@ -183,7 +191,11 @@ fn listener(
         },
         request,
         answer,
-        body_bytes: usize::try_from(body).unwrap_or(usize::MAX),
+        body_bytes: body,
+        tcp: match tcp {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        },
         index: Index::build(std::iter::empty()),
     })
 }
@@ -191,6 +203,9 @@ fn listener(
 /// HTTP and SOAP have a path, the others a port.
 fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     let name = listen.proto.name();
+    if listen.tcp.is_some() && listen.proto != Proto::Tcp {
+        report.add(&place.at("tcp"), format!("`{name}` has no `tcp`"));
+    }
     if listen.proto.is_http() {
         if listen.path.is_none() {
             report.add(place, format!("`{name}` needs `path`, its place on the mock port"));
@@ -205,6 +220,19 @@ fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     }
     if protocols::find(listen.proto).is_none() {
         report.add(&place.at("proto"), format!("mock partners do not speak `{name}`"));
+    }
+}
+
+/// Refuses a fault that none of the protocols can have.
+pub fn refuse_impossible(
+    fault: &FaultSpec,
+    mut protocols: impl Iterator<Item = Proto> + Clone,
+    place: &Place<'_>,
+    report: &mut Report,
+) {
+    let names: Vec<&str> = protocols.clone().map(Proto::name).collect();
+    if fault.json.is_none() && !names.is_empty() && !protocols.any(|proto| fault.kind.is_of(proto)) {
+        report.add(place, format!("`{}` cannot occur on {}", fault.kind.name(), names.join(", ")));
     }
 }
 
@@ -226,6 +254,12 @@ fn dials(
         {
             let remedy = did_you_mean(wanted, stubs.iter().map(|written| &*written.stub.id));
             report.add_with_remedy(&place.at("for.stub"), format!("there is no stub `{wanted}`"), remedy);
+        }
+        let pushes = dial.target.as_ref().is_some_and(|target| target.push.is_some());
+        if let Some(fault) = dial.fault.as_ref().filter(|_| !pushes) {
+            let wanted = dial.target.as_ref().and_then(|target| target.listener.as_deref());
+            let here = spec.listen.iter().filter(|listen| wanted.is_none_or(|wanted| *listen.id == *wanted));
+            refuse_impossible(fault, here.map(|listen| listen.proto), &place.at("fault.kind"), report);
         }
         let ttl = dial.ttl.map(|ttl| ttl.0);
         let compiled = LiveDial::compile(dial, &spec.partner, ttl, Instant::now());

@@ -6,7 +6,7 @@ use qiao_mappings::Layer;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::{Answer, AnswerScope, Rendered, Twist},
+    answer::{Answer, AnswerScope, Rendered},
     clock::Clock,
     entropy::Entropy,
     facts::{Facts, Incoming},
@@ -49,7 +49,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     let refusal = facts.call().filter(|call| call.refusal.is_some()).cloned();
     let mut found = match &refusal {
         Some(_) => Found { stub: None, key: None, lock: None },
-        None => find(partner, listener, &mut memo, now),
+        None => find(partner, listener, &mut memo, Some(now)),
     };
     let asked = asked(partner, incoming);
     let live = partner.runtime.dials.load();
@@ -112,6 +112,8 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     }
     let aim = Aim {
         listener: &listener.id,
+        proto: listener.proto,
+        now_ms: scope.now_ms,
         item: facts_item(partner, &facts, &live),
         stub: found.stub.map(|stub| &*stub.id),
         push: None,
@@ -126,8 +128,19 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     decision.applied = faults::apply(aim, dials, &scope.draws.entropy, instance, dry, now);
     drop(lock);
 
-    let answer =
-        found.stub.map(|stub| &stub.answer).or(partner.fallback.as_ref().map(|fallback| &fallback.answer));
+    let mut stub = found.stub;
+    match decision.applied.fault.as_deref() {
+        Some(fault) if fault.kind == FaultKind::ClockSkew => scope.now_ms += fault.skew_ms,
+        Some(fault) if fault.kind == FaultKind::OtherReply && refusal.is_none() => {
+            stub = find(partner, listener, &mut memo, None).stub;
+            decision.stub = stub.map(|stub| Arc::clone(&stub.label));
+            let entropy = Entropy::of(partner.seed, &parts, count | ANEW);
+            let problem = anew(stub, key.as_deref(), entropy, &mut scope).err();
+            decision.problem = decision.problem.or(problem);
+        }
+        _ => {}
+    }
+    let answer = stub.map(|stub| &stub.answer).or(partner.fallback.as_ref().map(|fallback| &fallback.answer));
     match refusal {
         Some(call) => refuse(&mut decision, call, listener),
         None => render(&mut decision, answer, number, listener, &scope),
@@ -146,9 +159,33 @@ struct Found<'p> {
     lock: Option<Locked<'p>>,
 }
 
+/// Set in the count of a request that is answered as if it were new: its random values are others.
+const ANEW: u64 = 1 << 63;
+
+/// Answers by that stub as if the business key had never been seen; nothing of it is kept.
+fn anew(
+    stub: Option<&Stub>,
+    key: Option<&str>,
+    entropy: Entropy,
+    scope: &mut AnswerScope<'_>,
+) -> Result<(), String> {
+    scope.draws = Arc::new(Draws { entropy, tables: Arc::clone(&scope.draws.tables) });
+    scope.params = stub.map_or(Value::Null, |stub| params(stub, scope.facts));
+    let mut instance = Instance::default();
+    instance.count = 1;
+    let state = stub.and_then(|stub| stub.state.as_ref());
+    scope.inst = view(key, state, &instance);
+    state.map_or(Ok(()), |state| transition(state, &mut instance, scope))
+}
+
 /// The first stub in order whose conditions and state hold. From the first look at a state on, the key's shard stays
-/// locked, so that no other request moves it in between.
-fn find<'p>(partner: &'p Partner, listener: &'p Listener, memo: &mut Memo<'_>, now: Instant) -> Found<'p> {
+/// locked, so that no other request moves it in between. Without a time every machine counts as new, and nothing is locked.
+fn find<'p>(
+    partner: &'p Partner,
+    listener: &'p Listener,
+    memo: &mut Memo<'_>,
+    now: Option<Instant>,
+) -> Found<'p> {
     let mut key: Option<String> = None;
     let mut lock: Option<Locked<'p>> = None;
     for candidate in listener.index.candidates(memo) {
@@ -163,14 +200,15 @@ fn find<'p>(partner: &'p Partner, listener: &'p Listener, memo: &mut Memo<'_>, n
         let own = state_key(stub, facts);
         let Some(own) = own else { continue };
         let full = full_key(&facts.incoming().session, &own);
-        if key.as_ref() != Some(&own) {
+        if now.is_some() && key.as_ref() != Some(&own) {
             // Never two locks at once: the other way round in another request, they would wait for each other.
             drop(lock.take());
             lock = Some(partner.runtime.state.lock(&full));
         }
         let current = lock
             .as_ref()
-            .and_then(|lock| lock.peek(&full, now))
+            .zip(now)
+            .and_then(|(lock, now)| lock.peek(&full, now))
             .map(|instance| instance.state(&state.machine));
         let current = current.unwrap_or(crate::state::INITIAL);
         let holds = state.within.is_empty() || state.within.iter().any(|wanted| **wanted == *current);
@@ -260,12 +298,7 @@ fn render(
     scope: &AnswerScope<'_>,
 ) {
     let Some(answer) = answer.filter(|_| decision.problem.is_none()) else { return };
-    let fault = decision.applied.fault.as_deref();
-    let twist = Twist {
-        business: fault.and_then(|fault| fault.business.as_ref()),
-        bad_signature: fault.is_some_and(|fault| fault.kind == FaultKind::BadSignature),
-    };
-    match answer.render(number, listener, scope, &twist) {
+    match answer.render(number, listener, scope, decision.applied.fault.as_deref()) {
         Ok(rendered) => decision.answer = Some(rendered),
         Err(problem) => decision.problem = Some(problem),
     }

@@ -43,6 +43,9 @@ pub fn exchange(
     let fault = decision.applied.fault.take();
     let mut answer = basis(&mut decision, &partner);
     if let Some(fault) = &fault {
+        if fault.kind == FaultKind::Replay {
+            answer = fault.replay(answer);
+        }
         twist(fault, &mut answer);
     }
     let counter = if missed { &partner.runtime.missed } else { &partner.runtime.matched };
@@ -103,7 +106,12 @@ fn entry(
     response: &Rendered,
     started: Instant,
 ) -> Entry {
-    let silent = fault.is_some_and(|fault| matches!(fault.kind, FaultKind::NoAnswer | FaultKind::Reset));
+    let web = partner.listeners[number].proto.is_http();
+    let silent = fault.is_some_and(|fault| match fault.kind {
+        FaultKind::NoAnswer | FaultKind::Reset => true,
+        FaultKind::Maintenance => !web && fault.business.is_none(),
+        _ => false,
+    });
     let header = |name| incoming.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     Entry {
         partner: Arc::clone(&partner.id),

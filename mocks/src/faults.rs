@@ -1,4 +1,10 @@
 //! Faults and delays, compiled: which of a request's stub, dials and header decides, and whether it strikes now.
+pub mod alter;
+mod asked;
+mod window;
+
+pub use asked::asked;
+
 use std::{
     sync::{
         Arc,
@@ -7,14 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use qiao_mappings::Template;
+use parking_lot::Mutex;
+use qiao_mappings::{Template, units};
 
 use crate::{
+    answer::Rendered,
     entropy::{Entropy, Fnv},
     functions::Environment,
-    spec::{Delay, Dial, FaultKind, FaultSpec, Per, Target},
+    spec::{Delay, Dial, FaultKind, FaultSpec, Per, Proto, Target, WrongLength},
     state::Instance,
 };
+use window::Window;
 
 /// Longest wait that a delay or fault may ask for.
 pub const MAX_WAIT: Duration = Duration::from_secs(600);
@@ -25,12 +34,20 @@ pub struct Fault {
     pub kind: FaultKind,
     /// HTTP status of `status`.
     pub status: u16,
-    /// Wait of `no-answer`, `reset` and `drip`.
+    /// Wait of `no-answer`, `reset`, `drip` and `glued-frames`.
     pub after: Duration,
-    /// Whole seconds of `throttle`.
-    pub retry_after: u64,
-    /// Document of `business`.
+    /// Whole seconds, where given.
+    retry_after: Option<u64>,
+    /// Document of `business`, `maintenance` and `token-expired`.
     pub business: Option<Template>,
+    /// Member of the answer's document.
+    pub field: String,
+    /// Milliseconds that the partner's clock is ahead.
+    pub skew_ms: i64,
+    pub length: WrongLength,
+    /// The answer that `replay` gives.
+    replayed: Mutex<Option<Rendered>>,
+    window: Option<Window>,
     pick: Pick,
     per_key: bool,
     counter: AtomicU64,
@@ -68,6 +85,7 @@ impl Fault {
         let default = match spec.kind {
             FaultKind::NoAnswer => Duration::from_secs(300),
             FaultKind::Drip => Duration::from_secs(2),
+            FaultKind::GluedFrames => Duration::from_secs(1),
             _ => Duration::ZERO,
         };
         let after = spec.after.map_or(default, |after| after.0);
@@ -84,17 +102,29 @@ impl Fault {
                 Pick::Always
             }
         };
+        let skew = spec.skew.as_deref().map(skew_ms);
+        if skew == Some(None) {
+            wrong.push(("skew".into(), "a length of time such as 10m, ahead, or -10m, behind".into()));
+        }
+        let window = spec.window.as_deref().map(Window::parse);
+        if window == Some(None) {
+            wrong.push(("window".into(), "two times of day such as 22:00-06:00".into()));
+        }
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let retry_after =
-            spec.retry_after.map_or(1, |after| after.0.as_millis().div_ceil(1000).try_into().unwrap_or(1));
+        let whole = |after: &units::Duration| after.0.as_millis().div_ceil(1000).try_into().unwrap_or(1);
         Ok(Self {
             kind: spec.kind,
             status: spec.status.unwrap_or(503),
             after,
-            retry_after,
+            retry_after: spec.retry_after.as_ref().map(whole),
             business,
+            field: spec.field.clone().unwrap_or_default(),
+            skew_ms: skew.flatten().unwrap_or(600_000),
+            length: spec.length.unwrap_or_default(),
+            replayed: Mutex::default(),
+            window: window.flatten(),
             pick,
             per_key: spec.per == Some(Per::Key),
             counter: AtomicU64::new(0),
@@ -112,13 +142,39 @@ impl Fault {
         self.counter.store(from.counter.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Starts counting anew.
+    /// Starts counting anew, and forgets the answer that is replayed.
     pub fn reset(&self) {
         self.counter.store(0, Ordering::Relaxed);
+        *self.replayed.lock() = None;
     }
 
-    /// Whether it strikes this request. Counts, unless `dry`.
-    fn strikes(&self, entropy: &Entropy, instance: Option<&mut Instance>, dry: bool) -> bool {
+    /// Whether a protocol can have it: a business document in its place travels everywhere.
+    pub fn is_of(&self, proto: Proto) -> bool {
+        self.business.is_some() || self.kind.is_of(proto)
+    }
+
+    /// Whether it changes the answer's document or how that is sealed, so that an answer encoded ahead will not do.
+    pub fn is_of_document(&self) -> bool {
+        use FaultKind::{BadSignature, StaleKey};
+        self.business.is_some() || self.kind.is_of_field() || matches!(self.kind, BadSignature | StaleKey)
+    }
+
+    /// The first answer that it was shown.
+    pub fn replay(&self, answer: Rendered) -> Rendered {
+        self.replayed.lock().get_or_insert(answer).clone()
+    }
+
+    /// Whole seconds of `Retry-After`: as given, else to the end of the window, else 1.
+    pub fn retry_after(&self, now_ms: i64) -> u64 {
+        let left = || self.window.as_ref().map_or(1, |window| window.seconds_left(now_ms));
+        self.retry_after.unwrap_or_else(left)
+    }
+
+    /// Whether it strikes this request at that Unix time in milliseconds. Counts, unless `dry`.
+    fn strikes(&self, entropy: &Entropy, instance: Option<&mut Instance>, dry: bool, now_ms: i64) -> bool {
+        if self.window.as_ref().is_some_and(|window| !window.holds(now_ms)) {
+            return false;
+        }
         let count = |instance: Option<&mut Instance>| match instance {
             Some(instance) if self.per_key => instance.tick(self.id),
             _ if dry => self.counter.load(Ordering::Relaxed) + 1,
@@ -141,8 +197,18 @@ fn under(prefix: &str, path: &str) -> String {
     }
 }
 
+/// Milliseconds of `10m` or `-10m`.
+fn skew_ms(text: &str) -> Option<i64> {
+    let (sign, length) = text.strip_prefix('-').map_or((1, text), |length| (-1, length));
+    let length: units::Duration = length.parse().ok()?;
+    Some(sign * i64::try_from(length.0.as_millis()).ok().filter(|ms| *ms <= 366 * 86_400_000)?)
+}
+
 fn refuse_misplaced(spec: &FaultSpec, wrong: &mut Vec<Wrong>) {
-    use FaultKind::{Business, Drip, NoAnswer, Reset, Status, Throttle};
+    use FaultKind::{
+        Business, ClockSkew, Drip, FieldExtra, GluedFrames, Maintenance, NoAnswer, Reset, Status, Throttle,
+        TokenExpired,
+    };
     let kind = spec.kind;
     let mut check = |key: &str, given: bool, fits: bool| {
         if given && !fits {
@@ -150,12 +216,20 @@ fn refuse_misplaced(spec: &FaultSpec, wrong: &mut Vec<Wrong>) {
         }
     };
     check("status", spec.status.is_some(), kind == Status);
-    check("after", spec.after.is_some(), matches!(kind, NoAnswer | Reset | Drip));
-    check("retryAfter", spec.retry_after.is_some(), kind == Throttle);
-    check("json", spec.json.is_some(), kind == Business);
+    check("after", spec.after.is_some(), matches!(kind, NoAnswer | Reset | Drip | GluedFrames));
+    check("retryAfter", spec.retry_after.is_some(), matches!(kind, Throttle | Maintenance));
+    check("json", spec.json.is_some(), matches!(kind, Business | Maintenance | TokenExpired));
+    check("field", spec.field.is_some(), kind.is_of_field());
+    check("skew", spec.skew.is_some(), kind == ClockSkew);
+    check("length", spec.length.is_some(), kind == FaultKind::WrongLength);
     check("per", spec.per.is_some() && spec.first.is_none() && spec.every.is_none(), false);
+    check("per", spec.per == Some(Per::Key), !kind.at_connect());
     if kind == Business && spec.json.is_none() {
         wrong.push((String::new(), "`business` needs `json`, the document that it answers".into()));
+    }
+    if kind.is_of_field() && kind != FieldExtra && spec.field.is_none() {
+        let message = format!("`{}` needs `field`, the member of the answer that it changes", kind.name());
+        wrong.push((String::new(), message));
     }
 }
 
@@ -258,6 +332,9 @@ impl LiveDial {
 /// What dials are laid over.
 pub struct Aim<'a> {
     pub listener: &'a str,
+    pub proto: Proto,
+    /// Unix time in milliseconds by the mock partners' clock.
+    pub now_ms: i64,
     pub item: Option<&'a str>,
     pub stub: Option<&'a str>,
     /// The step of a push; none for a request.
@@ -294,7 +371,9 @@ pub fn apply<'d>(
             (wait, waits) = (Some(delay), true);
         }
         if let (None, None, Some(fault)) = (&applied.fault, &aim.asked, &dial.fault)
-            && fault.strikes(entropy, instance.as_deref_mut(), dry)
+            && fault.is_of(aim.proto)
+            && !fault.kind.at_connect()
+            && fault.strikes(entropy, instance.as_deref_mut(), dry, aim.now_ms)
         {
             applied.fault = Some(Arc::clone(fault));
             applied.origin = format!("dial {}", dial.spec.id);
@@ -305,7 +384,8 @@ pub fn apply<'d>(
         applied.fault = Some(Arc::new(asked));
         "request".clone_into(&mut applied.origin);
     } else if let (None, Some(fault)) = (&applied.fault, aim.own_fault)
-        && fault.strikes(entropy, instance, dry)
+        && fault.is_of(aim.proto)
+        && fault.strikes(entropy, instance, dry, aim.now_ms)
     {
         applied.fault = Some(Arc::clone(fault));
         "stub".clone_into(&mut applied.origin);
@@ -313,41 +393,30 @@ pub fn apply<'d>(
     applied
 }
 
-/// Reads `X-Mock-Fault`: a kind, and `status=503`, `after=2s`, `retryAfter=2s` behind semicolons.
-///
-/// # Errors
-/// What it does not understand.
-pub fn asked(header: &str) -> Result<Fault, String> {
-    let mut parts = header.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let kind = FaultKind::named(name).ok_or_else(|| format!("X-Mock-Fault: there is no fault `{name}`"))?;
-    let mut spec = FaultSpec {
-        kind,
-        status: None,
-        after: None,
-        retry_after: None,
-        json: None,
-        first: None,
-        every: None,
-        p: None,
-        per: None,
+/// The first dial over a listener that strikes while a connection is made: its fault and the dial's id.
+#[expect(dead_code, reason = "asked by TLS")]
+pub fn at_connect<'d>(
+    (listener, proto): (&str, Proto),
+    dials: impl Iterator<Item = &'d LiveDial>,
+    entropy: &Entropy,
+    (now, now_ms): (Instant, i64),
+) -> Option<(Arc<Fault>, &'d str)> {
+    let aim = Aim {
+        listener,
+        proto,
+        now_ms,
+        item: None,
+        push: None,
+        stub: None,
+        own_delay: None,
+        own_fault: None,
+        asked: None,
     };
-    for part in parts {
-        let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let bad = || format!("X-Mock-Fault: `{part}` is not understood");
-        match key {
-            "status" => {
-                let status = value.parse().ok().filter(|status| (400..=599).contains(status));
-                spec.status = Some(status.ok_or_else(bad)?);
-            }
-            "after" => spec.after = Some(value.parse().map_err(|_| bad())?),
-            "retryAfter" => spec.retry_after = Some(value.parse().map_err(|_| bad())?),
-            _ => return Err(bad()),
-        }
-    }
-    Fault::compile(&spec, "request").map_err(|wrong| {
-        let (path, message) = wrong.into_iter().next().unwrap_or_default();
-        format!("X-Mock-Fault: {path} {message}")
+    dials.filter(|dial| dial.is_for(&aim, now)).find_map(|dial| {
+        let fault = dial.fault.as_ref()?;
+        let strikes =
+            fault.kind.at_connect() && fault.kind.is_of(proto) && fault.strikes(entropy, None, false, now_ms);
+        strikes.then(|| (Arc::clone(fault), dial.spec.id.as_str()))
     })
 }
 

@@ -1,10 +1,10 @@
 //! How messages travel, compiled: requests are decoded, opened, unframed; answers are sealed, framed, encoded.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use qiao_mappings::{
     Codec, Expression, Mapping, Scope, ScopeFunctions, Selector, SoapFault, SoapVersion, Template,
 };
-use qiao_vault::{Envelope, Params};
+use qiao_vault::{Envelope, EnvelopeSpec, Params, Side, Vault, required_keys};
 use serde_json::Value;
 
 use crate::{
@@ -40,6 +40,36 @@ pub struct Sealer {
     pub envelope: Envelope,
     /// Written fields that hold a signature or a keyed digest; all fields where there are none.
     pub signed: Vec<String>,
+    pub spec: EnvelopeSpec,
+    /// The same envelope with keys that nobody else knows, made when first asked for.
+    pub stale: OnceLock<Result<Envelope, String>>,
+}
+
+/// What is wrong with a seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoil {
+    Nothing,
+    /// The signature does not fit.
+    Signature,
+    /// The keys are of another generation.
+    Keys,
+}
+
+impl Sealer {
+    fn stale(&self) -> Result<&Envelope, String> {
+        let made = self.stale.get_or_init(|| {
+            let failed = |error: qiao_vault::VaultError| format!("keys of another generation: {error}");
+            let vault = Vault::in_memory().map_err(failed)?;
+            for key in required_keys(&self.spec) {
+                if !vault.exists(&key.key) {
+                    vault.generate(&key.key, key.kind, key.purpose).map_err(failed)?;
+                }
+            }
+            Envelope::compile(&self.spec, &vault, Side::Partner)
+                .map_err(|_| "the envelope does not compile with other keys".to_owned())
+        });
+        made.as_ref().map_err(Clone::clone)
+    }
 }
 
 /// From wire to business document.
@@ -179,12 +209,13 @@ impl Scope for Closing<'_> {
 }
 
 impl AnswerPath {
-    /// Seals, frames and encodes a business document. `spoil` alters the signature.
+    /// Seals, frames and encodes a business document.
     ///
     /// # Errors
-    /// What could not be sealed, framed or encoded.
-    pub fn write(&self, plain: &Value, scope: &dyn Scope, spoil: bool) -> Result<Vec<u8>, String> {
+    /// What could not be sealed, framed or encoded; nothing sealed that could be spoilt.
+    pub fn write(&self, plain: &Value, scope: &dyn Scope, spoil: Spoil) -> Result<Vec<u8>, String> {
         let sealed = match &self.seal {
+            None if spoil != Spoil::Nothing => return Err("the fault needs answers that are sealed".into()),
             None => None,
             Some(seal) => Some(seal.run(plain, scope, spoil)?),
         };
@@ -246,13 +277,16 @@ fn soap_version(scope: &dyn Scope) -> SoapVersion {
 }
 
 impl Seal {
-    fn run(&self, plain: &Value, scope: &dyn Scope, spoil: bool) -> Result<Value, String> {
+    fn run(&self, plain: &Value, scope: &dyn Scope, spoil: Spoil) -> Result<Value, String> {
         let bytes =
             self.plain.encode(plain).map_err(|error| format!("the answer cannot be encoded: {error}"))?;
         let params = params(&self.parameters, &Closing { scope, plain, sealed: None })?;
-        let sealed = self.sealer.envelope.seal(&bytes, &params);
+        let envelope = if spoil == Spoil::Keys { self.sealer.stale()? } else { &self.sealer.envelope };
+        let sealed = envelope.seal(&bytes, &params);
         let mut sealed = sealed.map_err(|error| format!("the answer cannot be sealed: {error}"))?;
-        if spoil && let Value::Object(fields) = &mut sealed {
+        if spoil == Spoil::Signature
+            && let Value::Object(fields) = &mut sealed
+        {
             let spoilt = fields.iter_mut().filter(|(name, _)| self.sealer.signed.contains(name));
             spoilt.for_each(|(_, field)| alter(field));
         }

@@ -24,6 +24,7 @@ mod server;
 pub mod spec;
 mod state;
 mod table;
+mod tcp;
 mod timers;
 mod wsdl;
 

@@ -21,6 +21,7 @@ use crate::{
     spec::Proto,
     state::StateTable,
     table::DataTable,
+    tcp::TcpForm,
     wsdl::Contract,
 };
 
@@ -66,6 +67,8 @@ pub struct Listener {
     pub request: RequestPath,
     pub answer: AnswerPath,
     pub body_bytes: usize,
+    /// With `proto: tcp` only.
+    pub tcp: Option<Arc<TcpForm>>,
     pub index: Index,
 }
 

@@ -6,7 +6,9 @@ pub(crate) mod diagnosis;
 pub(crate) mod protocols;
 mod serve;
 mod sockets;
+mod tcp;
 mod watch;
+mod wire;
 
 use std::{
     fmt, io,

@@ -4,12 +4,14 @@
 pub mod criteria;
 pub mod fault;
 pub mod form;
+pub mod listen;
 pub mod push;
 pub mod stub;
 
 pub use criteria::{Criterion, When};
-pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target};
+pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target, WrongLength};
 pub use form::{AnswerForm, OpenForm, RequestForm, SealForm};
+pub use listen::TcpSpec;
 pub use push::{PlanSpec, PushSpec, StepSpec, ThenSpec};
 pub use stub::{Respond, SoapFault, StateRule, StubSpec};
 
@@ -98,6 +100,9 @@ pub struct ListenSpec {
     /// With `wsdl`: whether a request that its schema does not allow is refused with a SOAP fault.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// With `proto: tcp`: framing and life of connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpSpec>,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,

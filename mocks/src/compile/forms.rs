@@ -1,5 +1,8 @@
 //! Envelopes, codecs and frames of listeners.
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use indexmap::IndexMap;
 use qiao_mappings::{
@@ -32,7 +35,15 @@ pub fn envelopes(
         let compiled =
             compiled.map_err(|wrong| wrong.into_iter().map(|mistake| (mistake.path, mistake.message)));
         if let Some(envelope) = report.keep_all(&place, compiled) {
-            sealers.insert(name.clone(), Arc::new(Sealer { envelope, signed: signed(spec) }));
+            sealers.insert(
+                name.clone(),
+                Arc::new(Sealer {
+                    envelope,
+                    signed: signed(spec),
+                    spec: spec.clone(),
+                    stale: OnceLock::new(),
+                }),
+            );
         }
     }
     sealers

@@ -107,6 +107,8 @@ fn stub(
     let state = spec.state.as_ref().map(|rule| state(rule, &place.at("state"), report));
     let delay = spec.delay.as_ref().map(|delay| wait(delay, &place.at("delay"), report));
     let fault = spec.fault.as_ref().map(|fault| {
+        let protocols = here.clone().map(|listener| listener.proto);
+        super::refuse_impossible(fault, protocols, &place.at("fault.kind"), report);
         let id = format!("{} stub {}", files.spec.partner, spec.id);
         report.keep_all(&place.at("fault"), Fault::compile(fault, &id)).map(Arc::new)
     });

@@ -7,7 +7,17 @@ fn dial(yaml_as_json: serde_json::Value) -> LiveDial {
 }
 
 fn aim<'a>(stub: Option<&'a str>, item: Option<&'a str>) -> Aim<'a> {
-    Aim { listener: "rest", item, stub, own_delay: None, own_fault: None, asked: None, push: None }
+    Aim {
+        listener: "rest",
+        proto: crate::spec::Proto::Http,
+        now_ms: 0,
+        item,
+        stub,
+        own_delay: None,
+        own_fault: None,
+        asked: None,
+        push: None,
+    }
 }
 
 fn strike(dials: &[LiveDial], aim: Aim<'_>, instance: &mut Instance) -> Option<FaultKind> {

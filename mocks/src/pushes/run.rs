@@ -13,12 +13,13 @@ use super::{
 };
 use crate::{
     entropy::Entropy,
-    faults::{self, Aim, Applied, Fault},
+    faults::{self, Aim, Applied, Fault, alter},
+    forms::Spoil,
     functions::Draws,
     journal::{Body, Entry},
     partner::Partner,
     server::Shared,
-    spec::FaultKind,
+    spec::{FaultKind, Proto},
     state::full_key,
 };
 
@@ -134,6 +135,8 @@ fn strike(shared: &Shared, run: &Run, step: &Step) -> Applied {
     let live = partner.runtime.dials.load();
     let aim = Aim {
         listener: &step.target.id,
+        proto: Proto::Http,
+        now_ms: shared.clock.now_ms(),
         item: None,
         stub: Some(&run.plan.id),
         push: Some(&step.id),
@@ -155,13 +158,14 @@ fn entropy(run: &Run, step: &Step) -> Entropy {
 
 /// Renders a step: none where its condition does not hold. Moves the key's state.
 fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Result<Option<Ready>, String> {
+    let skew = fault.filter(|fault| fault.kind == FaultKind::ClockSkew).map_or(0, |fault| fault.skew_ms);
     let draws = Draws { entropy: entropy(run, step), tables: Arc::clone(&run.partner.tables) };
     let mut scope = PushScope {
         snapshot: &run.snapshot,
         partner: &run.partner.parameters,
         inst: inst(run),
         draws: Arc::new(draws),
-        now_ms: shared.clock.now_ms(),
+        now_ms: shared.clock.now_ms() + skew,
     };
     if let Some(when) = &step.when
         && !when.eval_bool(&scope).map_err(|error| format!("when: {error}"))?
@@ -184,8 +188,13 @@ fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Re
         headers.insert(name, value.map_err(|_| format!("the header {name} holds control characters"))?);
     }
     let template = fault.and_then(|fault| fault.business.as_ref()).unwrap_or(&step.json);
-    let plain = template.render(&scope).map_err(|error| format!("json: {error}"))?;
-    let spoil = fault.is_some_and(|fault| fault.kind == FaultKind::BadSignature);
+    let mut plain = template.render(&scope).map_err(|error| format!("json: {error}"))?;
+    fault.map_or(Ok(()), |fault| alter::document(fault, &mut plain))?;
+    let spoil = match fault.map(|fault| fault.kind) {
+        Some(FaultKind::BadSignature) => Spoil::Signature,
+        Some(FaultKind::StaleKey) => Spoil::Keys,
+        _ => Spoil::Nothing,
+    };
     let body: Bytes = target.form.write(&plain, &scope, spoil)?.into();
     let plain = if target.form.is_plain() { Bytes::new() } else { plain.to_string().into() };
     Ok(Some(Ready { to, headers, body, plain }))

@@ -51,9 +51,9 @@ impl AnswerBody {
         Self::Whole(Some(bytes.into()))
     }
 
-    /// The first half of a body.
-    pub fn cut(bytes: &Bytes) -> Self {
-        Self::Cut(Some(bytes.slice(..bytes.len() / 2)), false)
+    /// The first `length` bytes of a body.
+    pub fn cut(bytes: &Bytes, length: usize) -> Self {
+        Self::Cut(Some(bytes.slice(..length)), false)
     }
 
     /// A body in pieces spread over `after`.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use super::sockets::Place;
+use super::{sockets::Place, tcp};
 use crate::spec::Proto;
 
 /// Serves one connection to its end. It ends within moments after [`Place::closing`] is done.
@@ -19,7 +19,7 @@ pub struct Protocol {
 }
 
 /// All of them. A new one is a file beside this and a row here.
-pub const PROTOCOLS: &[Protocol] = &[];
+pub const PROTOCOLS: &[Protocol] = &[Protocol { proto: Proto::Tcp, port: 8091, serve: tcp::serve }];
 
 /// The row of a protocol; none for those on the common HTTP port.
 pub fn find(proto: Proto) -> Option<&'static Protocol> {

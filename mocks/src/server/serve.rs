@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming as BodyIn;
@@ -20,7 +20,7 @@ use crate::{
     catalogue::Routed,
     exchange::{Exchange, exchange},
     facts::Incoming,
-    faults::Fault,
+    faults::{Fault, alter},
     partner::{Listener, Partner},
     spec::FaultKind,
 };
@@ -103,6 +103,8 @@ async fn answer(
     shared: &Arc<Shared>,
     started: Instant,
 ) -> Served {
+    let now_ms = shared.clock.now_ms();
+    let twist = |fault: &Fault, answer: &mut Rendered| twist(fault, answer, now_ms);
     let Exchange { answer, fault, delay, .. } = exchange(shared, partner, number, incoming, started, twist);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -111,7 +113,10 @@ async fn answer(
 }
 
 /// What a fault does to the answer before it is sent; the rest is done while sending.
-fn twist(fault: &Fault, answer: &mut Rendered) {
+fn twist(fault: &Fault, answer: &mut Rendered, now_ms: i64) {
+    if fault.business.is_some() {
+        return;
+    }
     let html = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>";
     let mut page = |status, content_type: &'static str, text: &'static str| {
         answer.status = status;
@@ -125,33 +130,35 @@ fn twist(fault: &Fault, answer: &mut Rendered) {
         FaultKind::Html => page(200, "text/html; charset=utf-8", html),
         FaultKind::Throttle => {
             page(429, "text/plain; charset=utf-8", "too many requests");
-            answer.headers.insert(RETRY_AFTER, HeaderValue::from(fault.retry_after));
+            answer.headers.insert(RETRY_AFTER, HeaderValue::from(fault.retry_after(now_ms)));
+        }
+        FaultKind::Maintenance => {
+            page(503, "text/plain; charset=utf-8", "closed for maintenance");
+            answer.headers.insert(RETRY_AFTER, HeaderValue::from(fault.retry_after(now_ms)));
+        }
+        // RFC 6750 §3.1
+        FaultKind::TokenExpired => {
+            page(401, "text/plain; charset=utf-8", "the token has expired");
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            answer.headers.insert(WWW_AUTHENTICATE, challenge);
         }
         // Half of any JSON, XML or SOAP body is not well-formed.
         FaultKind::BadBody => answer.body = answer.body.slice(..answer.body.len() / 2),
         FaultKind::WrongCharset => {
-            let text = String::from_utf8_lossy(&answer.body);
-            let (gbk, ..) = encoding_rs::GBK.encode(&text);
-            answer.body = gbk.into_owned().into();
+            let was_utf8 = std::str::from_utf8(&answer.body).is_ok();
+            answer.body = alter::other_charset(&answer.body).into();
             let kind = answer
                 .headers
                 .get(CONTENT_TYPE)
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or("text/plain");
             let kind = kind.split(';').next().unwrap_or_default();
-            if let Ok(labelled) = HeaderValue::from_str(&format!("{kind}; charset=utf-8")) {
+            if was_utf8 && let Ok(labelled) = HeaderValue::from_str(&format!("{kind}; charset=utf-8")) {
                 answer.headers.insert(CONTENT_TYPE, labelled);
             }
         }
-        FaultKind::NoAnswer
-        | FaultKind::Reset
-        | FaultKind::Business
-        | FaultKind::Cut
-        | FaultKind::BadSignature
-        | FaultKind::Drip
-        | FaultKind::Duplicate
-        | FaultKind::OutOfOrder
-        | FaultKind::Never => {}
+        // The rest was done to the document, or is done while sending.
+        _ => {}
     }
 }
 
@@ -164,15 +171,23 @@ async fn send(answer: Rendered, fault: Option<&Fault>) -> Served {
             tokio::time::sleep(after).await;
             return Err(Unanswered);
         }
-        Some((FaultKind::Cut, _)) => AnswerBody::cut(&body),
+        Some((FaultKind::Cut, _)) => AnswerBody::cut(&body, body.len() / 2),
+        Some((FaultKind::WrongLength, _)) => AnswerBody::cut(&body, body.len()),
         Some((FaultKind::Drip, after)) if !body.is_empty() => AnswerBody::drip(body, after),
         _ => AnswerBody::whole(body),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
-    if fault.is_some_and(|fault| fault.kind == FaultKind::Cut) {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    match fault.map(|fault| fault.kind) {
+        Some(FaultKind::Cut) => {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        // One more than there is: less is what an HTTP library would not send.
+        Some(FaultKind::WrongLength) => {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length + 1));
+        }
+        _ => {}
     }
     Ok(response)
 }

@@ -31,7 +31,6 @@ pub struct Place {
     closing: watch::Receiver<bool>,
 }
 
-#[expect(dead_code, reason = "called by the protocols' servers")]
 impl Place {
     /// The partner as it is now and the listener's number; none once it is stopped or gone.
     pub fn current(&self) -> Option<(Arc<Partner>, usize)> {

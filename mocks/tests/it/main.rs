@@ -12,3 +12,4 @@ mod pushes;
 mod sealed;
 mod soap;
 mod state;
+mod tcp;

@@ -1,0 +1,65 @@
+//! What listeners of their own sockets declare: framing and TLS.
+use qiao_mappings::{
+    SpecError,
+    units::{Bytes, Duration},
+};
+use qiao_wire::frame::{DelimiterSpec, FixedSpec, FrameSpec, LengthSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How messages travel on a TCP connection.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TcpSpec {
+    /// Where one message ends and the next begins; left out: eight ASCII digits that count the bytes behind them, at most `bodyBytes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framing: Option<FramingSpec>,
+    /// The connection is closed after one answer; left out: it takes one message after the other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_shot: bool,
+    /// A connection that brings no whole message for this long is closed; 1m when left out, 10m at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
+}
+
+/// How messages follow one another on a stream.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+#[schemars(rename = "MockFraming")]
+pub enum FramingSpec {
+    /// A length in front, or within the head.
+    Length(LengthSpec),
+    /// A delimiter behind each message.
+    Delimiter(DelimiterSpec),
+    /// All messages have the same size.
+    Fixed(FixedSpec),
+    /// A message ends where nothing comes for a while, or the sender closes its side.
+    IdleGap(IdleGapSpec),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "MockIdleGap")]
+pub struct IdleGapSpec {
+    /// Nothing comes for this long; 10s at most.
+    pub gap: Duration,
+    /// The most bytes of a message.
+    pub max: Bytes,
+}
+
+impl FramingSpec {
+    /// The same in the words of the wire; none for the idle gap, which only a clock can see.
+    pub fn frame(&self) -> Option<FrameSpec> {
+        match self {
+            Self::Length(spec) => Some(FrameSpec::Length(spec.clone())),
+            Self::Delimiter(spec) => Some(FrameSpec::Delimiter(spec.clone())),
+            Self::Fixed(spec) => Some(FrameSpec::Fixed(spec.clone())),
+            Self::IdleGap(_) => None,
+        }
+    }
+}
+
+/// A mistake with its path.
+pub fn told(errors: Vec<SpecError>) -> impl Iterator<Item = (String, String)> {
+    errors.into_iter().map(|error| (error.path, error.message))
+}
