@@ -2,3 +2,4 @@
 pub mod bus;
 pub mod folder;
 pub mod http;
+pub mod memory;

@@ -6,6 +6,7 @@ mod ending;
 mod hanging_up;
 mod house_rules;
 mod integrity;
+mod keys;
 mod limits;
 mod passing_through;
 mod real_paths;
