@@ -18,6 +18,7 @@ pub(crate) use issue::extension;
 pub use issue::{CertificateUse, Validity, issue_certificate};
 pub use public::PublicKey;
 pub(crate) use public::{Algorithm, Digest, own_algorithm, sign_with, signed};
+pub(crate) use request::name;
 pub use request::{Subject, certificate_request};
 
 /// The longest chain followed, the leaf included.

@@ -1,23 +1,26 @@
 //! The international algorithms old partners still ask for: AES, SHA-256, RSA and ECDSA signatures. Beside the national ones.
 //!
-//! RSA and ECDSA are ring's, which is constant-time; RSA encryption is left out, for no constant-time Rust library offers it.
+//! RSA and ECDSA signatures are ring's, RSA encryption and key generation AWS-LC's; both are constant-time.
 use crate::{
     error::VaultError,
     format,
-    key::KeyKind,
+    key::{KeyKind, Purpose},
     provider::{CryptoError, Sm4Mode, pure::modes},
 };
 use aes::{Aes128, Aes192, Aes256};
 use ring::{
     digest, hmac,
     rand::SystemRandom,
-    rsa,
+    rsa::KeyPair as RsaKeyPair,
     signature::{self, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sm2::pkcs8::spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
+
+pub(crate) mod rsa;
+pub use rsa::RsaEncryption;
 
 /// AES in one of the block modes; the key's 16, 24 or 32 bytes choose AES-128, -192 or -256. SP 800-38A, C and D.
 pub fn aes_encrypt(key: &[u8], mode: &Sm4Mode<'_>, plain: &[u8]) -> Result<Vec<u8>, CryptoError> {
@@ -81,14 +84,16 @@ impl ClassicSignature {
 
 /// An RSA key of 2048 to 8192 bits, or a P-256 key; the public half at least. No `Debug`, no `Clone`.
 pub(crate) enum ClassicKey {
-    Rsa { public: Vec<u8>, secret: Option<Box<rsa::KeyPair>> },
+    Rsa { public: Vec<u8>, secret: Option<Box<RsaKeyPair>> },
+    RsaCipher { public: Vec<u8>, cipher: Box<rsa::RsaCipher> },
     P256 { public: Vec<u8>, secret: Option<Box<[EcdsaKeyPair; 2]>> },
 }
 
 impl ClassicKey {
     /// From PKCS#8.
-    pub(crate) fn from_secret(kind: KeyKind, pkcs8: &[u8]) -> Result<Self, VaultError> {
+    pub(crate) fn from_secret(kind: KeyKind, purpose: Purpose, pkcs8: &[u8]) -> Result<Self, VaultError> {
         match kind {
+            KeyKind::Rsa if purpose == Purpose::Encrypt => Self::rsa(pkcs8)?.into_cipher(Some(pkcs8)),
             KeyKind::Rsa => Self::rsa(pkcs8),
             KeyKind::P256 => Self::p256(pkcs8),
             _ => Err(no_pair()),
@@ -96,7 +101,10 @@ impl ClassicKey {
     }
 
     /// From SubjectPublicKeyInfo or what is inside it: PKCS#1 RSAPublicKey, or 04 ‖ x ‖ y.
-    pub(crate) fn from_public(kind: KeyKind, public: &[u8]) -> Result<Self, VaultError> {
+    pub(crate) fn from_public(kind: KeyKind, purpose: Purpose, public: &[u8]) -> Result<Self, VaultError> {
+        if (kind, purpose) == (KeyKind::Rsa, Purpose::Encrypt) {
+            return Self::from_public(kind, Purpose::Sign, public)?.into_cipher(None);
+        }
         let info = SubjectPublicKeyInfoRef::try_from(public).ok();
         let inner = info.as_ref().map_or(public, |info| info.subject_public_key.raw_bytes());
         match kind {
@@ -111,7 +119,7 @@ impl ClassicKey {
     }
 
     fn rsa(pkcs8: &[u8]) -> Result<Self, VaultError> {
-        let pair = rsa::KeyPair::from_pkcs8(pkcs8)
+        let pair = RsaKeyPair::from_pkcs8(pkcs8)
             .map_err(|_| VaultError::invalid("an RSA secret key is PKCS#8 of 2048 to 4096 bits"))?;
         Ok(Self::Rsa { public: pair.public().as_ref().to_vec(), secret: Some(Box::new(pair)) })
     }
@@ -138,7 +146,7 @@ impl ClassicKey {
 
     pub(crate) fn public(&self) -> &[u8] {
         match self {
-            Self::Rsa { public, .. } | Self::P256 { public, .. } => public,
+            Self::Rsa { public, .. } | Self::P256 { public, .. } | Self::RsaCipher { public, .. } => public,
         }
     }
 

@@ -13,7 +13,9 @@ mod run;
 mod spec;
 
 pub use keys::{RequiredKey, Role, required_keys};
-pub use spec::{EnvelopeSpec, PartSpec, WriteSpec};
+pub use spec::{
+    EnvelopeSpec, IdentitySpec, OpenMessageSpec, PartSpec, RsaCipherSpec, SealMessageSpec, WriteSpec,
+};
 
 /// Who uses the description. It is written from the bus's side; a partner (a mock, `qiao call`) swaps `ours` and `theirs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,7 +107,7 @@ pub enum KeyKind {
     Hmac,
     /// AES key of 16, 24 or 32 bytes (generated: 32), for old partners.
     Aes,
-    /// RSA pair of 2048 to 4096 bits in PKCS#8, or its public half; only brought in, for old partners.
+    /// RSA pair of 2048 to 4096 bits in PKCS#8 (generated: 3072), or its public half; for old partners.
     Rsa,
     /// ECDSA pair on P-256 in PKCS#8, or its public half; for old partners.
     P256,
@@ -160,7 +160,8 @@ impl KeyKind {
         matches!(
             (self, purpose),
             (Self::Sm2, Purpose::Sign | Purpose::Encrypt)
-                | (Self::Rsa | Self::P256, Purpose::Sign)
+                | (Self::Rsa, Purpose::Sign | Purpose::Encrypt)
+                | (Self::P256, Purpose::Sign)
                 | (Self::Sm4 | Self::Aes, Purpose::Encrypt)
                 | (Self::Hmac, Purpose::Mac)
                 | (Self::Secret, Purpose::Secret)

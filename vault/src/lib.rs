@@ -21,7 +21,7 @@ pub mod storage;
 pub mod timestamp;
 pub mod vault;
 
-pub use classic::ClassicSignature;
+pub use classic::{ClassicSignature, RsaEncryption};
 pub use encoding::TextForm;
 pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
 pub use error::VaultError;

@@ -4,8 +4,9 @@
 //! Signatures stand over the content, or over authenticated attributes that hold its SM3 digest; session keys are SM4, wrapped
 //! by SM2 in the DER form of GB/T 35276. Session keys and content are wiped when dropped.
 use crate::{
-    certificate::{Certificate, CertificateError, ordered, path},
+    certificate::{Certificate, CertificateError, Subject, name, ordered, path},
     error::VaultError,
+    format::der,
     provider::{DEFAULT_SM2_ID, Provider},
     revocation::Revocation,
     vault::KeyHandle,
@@ -135,6 +136,19 @@ impl Identity {
             serial: certificate.serial.clone(),
             certificate: Some(certificate.der().to_vec()),
         }
+    }
+}
+
+impl Identity {
+    /// By an issuer's name, written as this program writes names, and a serial number of at most 20 bytes.
+    pub fn named(issuer: &Subject, serial: &[u8]) -> Result<Self, VaultError> {
+        let issuer = der::sequence(&name(issuer)?);
+        let mut number = Vec::new();
+        der::put_integer(&mut number, serial);
+        let mut rest = &number[..];
+        let serial = der::take_number(&mut rest)
+            .ok_or_else(|| VaultError::invalid("a serial number has at most 20 bytes"))?;
+        Ok(Self { issuer, serial: serial.to_vec(), certificate: None })
     }
 }
 

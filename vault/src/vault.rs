@@ -31,6 +31,7 @@ mod shares;
 mod unsealing;
 mod wrapped;
 
+pub(crate) use admin::now;
 pub use control::{Approval, Operator, RootOperation, RootRequest};
 pub use handle::KeyHandle;
 pub use lifecycle::NewVersion;

@@ -160,7 +160,7 @@ fn rsa_and_ecdsa_signatures_hold_both_ways() {
         let pkcs8 = read_pem_secret(std::str::from_utf8(&pem).unwrap()).unwrap();
         vault.import(&own, kind, Purpose::Sign, &pkcs8).unwrap();
         let spki = read_pem_public(std::str::from_utf8(&public_pem).unwrap()).unwrap();
-        vault.import_classic_public(&theirs, kind, &spki).unwrap();
+        vault.import_classic_public(&theirs, kind, Purpose::Sign, &spki).unwrap();
 
         std::fs::write(&signature, vault.key(&own).sign_classic(b"message", algorithm).unwrap()).unwrap();
         let verify = [&["dgst", "-sha256", "-verify", &public, "-signature", &signature], options].concat();

@@ -2,9 +2,12 @@
 use super::{DEFAULT_SM2_ID, KeyHandle, VaultError, public, write_sm2_public_pem};
 use crate::format::der;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Whom the certificate shall name. Empty parts are left out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Subject {
     /// Two letters, ISO 3166-1.
     pub country: String,
@@ -39,13 +42,13 @@ pub fn certificate_request(key: &KeyHandle, subject: &Subject) -> Result<String,
 }
 
 /// The content of the Name.
-pub(super) fn name(subject: &Subject) -> Result<Vec<u8>, VaultError> {
+pub(crate) fn name(subject: &Subject) -> Result<Vec<u8>, VaultError> {
     let country = &subject.country;
     if !matches!(country.as_bytes(), [] | [b'A'..=b'Z', b'A'..=b'Z']) {
         return Err(VaultError::invalid("a country is two capital letters, for example CN"));
     }
     if subject.common_name.is_empty() {
-        return Err(VaultError::invalid("a certificate request needs a common name"));
+        return Err(VaultError::invalid("a subject needs a common name"));
     }
     let parts = [
         (6, PRINTABLE_STRING, country),

@@ -10,6 +10,7 @@ use crate::{
 };
 use indexmap::IndexMap;
 
+mod asn1;
 mod part;
 
 const MAX_PARTS: usize = 64;
@@ -197,16 +198,12 @@ impl<'a> Compiler<'a> {
         kind: KeyKind,
         purpose: Purpose,
     ) -> Option<KeyHandle> {
-        let (role, rest) = name.split_once('.').unwrap_or((name, ""));
+        let role = name.split_once('.').map_or(name, |(role, _)| role);
         if !roles.contains(&role) {
             self.mistake(path, format!("`{name}` is no key for this; expected {}.x", roles.join(".x or ")));
             return None;
         }
-        let own_name = match (self.side, role) {
-            (Side::Partner, "ours") => format!("theirs.{rest}"),
-            (Side::Partner, "theirs") => format!("ours.{rest}"),
-            _ => name.to_owned(),
-        };
+        let own_name = self.own_name(name);
         let Some(reference) = self.spec.keys.get(&own_name) else {
             let why = if own_name == name { "" } else { ", which the partner's side uses here" };
             self.mistake(path, format!("`keys` has no `{own_name}`{why}"));
@@ -222,6 +219,15 @@ impl<'a> Compiler<'a> {
             self.shared_keys.push(handle.clone());
         }
         Some(handle)
+    }
+
+    /// The name in `keys` and `identities` of what this side calls so.
+    fn own_name(&self, name: &str) -> String {
+        match (self.side, name.split_once('.')) {
+            (Side::Partner, Some(("ours", rest))) => format!("theirs.{rest}"),
+            (Side::Partner, Some(("theirs", rest))) => format!("ours.{rest}"),
+            _ => name.to_owned(),
+        }
     }
 
     fn check_existing(&mut self, path: &str, handle: &KeyHandle, kind: KeyKind, purpose: Purpose) {

@@ -68,5 +68,13 @@ fn uses(part: &PartSpec) -> Vec<(&str, KeyKind, Purpose)> {
         part.sm4_encrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Sm4, Purpose::Encrypt)),
         part.sm4_decrypt.as_ref().map(|spec| (spec.key.as_str(), KeyKind::Sm4, Purpose::Encrypt)),
     ];
-    found.into_iter().flatten().collect()
+    let rsa = [&part.rsa_encrypt, &part.rsa_decrypt].into_iter().flatten();
+    let rsa = rsa.map(|spec| (spec.key.as_str(), KeyKind::Rsa, Purpose::Encrypt));
+    let sealed = part.seal_message.as_ref().map(|spec| (&spec.signer, &spec.recipient));
+    let opened = part.open_message.as_ref().map(|spec| (&spec.signer, &spec.key));
+    let messages = [sealed, opened].into_iter().flatten().flat_map(|(signer, other)| {
+        let signer = signer.as_deref().map(|key| sm2(key, Purpose::Sign));
+        signer.into_iter().chain(other.as_deref().map(|key| sm2(key, Purpose::Encrypt)))
+    });
+    found.into_iter().flatten().chain(rsa).chain(messages).collect()
 }

@@ -1,8 +1,9 @@
 //! The compiled form of an envelope: references resolved to slots, keys to handles, texts to pieces. For `compile` and `run`.
 use crate::{
-    classic::ClassicSignature,
+    classic::{ClassicSignature, RsaEncryption},
     encoding::TextForm,
     format::{CipherFormat, SignatureFormat},
+    message::{MessageForm, MessageKind, OwnKey, Recipient, Signer},
     provider::Padding,
     vault::KeyHandle,
 };
@@ -48,7 +49,28 @@ pub(super) enum Op {
     HmacSha256 { data: Slot, key: KeySource },
     Sign { data: Slot, key: KeyHandle, algorithm: ClassicSignature },
     Verify { data: Slot, signature: Slot, key: KeyHandle, algorithm: ClassicSignature },
+    RsaEncrypt { data: Slot, key: KeyHandle, scheme: RsaEncryption },
+    RsaDecrypt { data: Slot, key: KeyHandle, scheme: RsaEncryption, length: Option<usize> },
+    SealMessage(Box<SealMessage>),
+    OpenMessage(Box<OpenMessage>),
     Equals { left: Slot, right: Slot },
+}
+
+pub(super) struct SealMessage {
+    pub(super) kind: MessageKind,
+    pub(super) data: Slot,
+    pub(super) signers: Vec<Signer>,
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) form: MessageForm,
+}
+
+pub(super) struct OpenMessage {
+    pub(super) kind: MessageKind,
+    pub(super) data: Slot,
+    pub(super) detached: Option<Slot>,
+    pub(super) keys: Vec<OwnKey>,
+    /// The partner's key and distinguishing identifier.
+    pub(super) signer: Option<(KeyHandle, Vec<u8>)>,
 }
 
 pub(super) enum Piece {

@@ -2,14 +2,16 @@
 use super::{
     Envelope, Params,
     json::{canonical, pair_text},
-    op::{Field, KeySource, Mode, Op, Pairs, Piece, Selector, Slot, Step},
+    op::{Field, KeySource, Mode, Op, OpenMessage, Pairs, Piece, SealMessage, Selector, Slot, Step},
 };
 use crate::{
     classic,
     encoding::TextForm,
     error::VaultError,
     key::KeyKind,
+    message::{self, SignerTrust},
     provider::{CryptoError, Provider, Sm4Mode},
+    revocation::Revocation,
 };
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -129,9 +131,37 @@ impl<'a> Run<'a> {
             Op::KeyBytes(key) => {
                 key.with_bytes(KeyKind::Secret, self.available(key), |bytes| bytes.to_vec())?.into()
             }
+            Op::RsaEncrypt { data, key, scheme } => key.encrypt_rsa(self.bytes(*data), *scheme)?.into(),
+            Op::RsaDecrypt { data, key, scheme, length } => match length {
+                Some(length) => key.decrypt_rsa_key_with(self.bytes(*data), *length, self.available(key))?,
+                None => key.decrypt_rsa(self.bytes(*data), *scheme)?,
+            },
+            Op::SealMessage(op) => self.seal_message(op)?.into(),
+            Op::OpenMessage(op) => self.open_message(op)?,
             other => self.shape(other)?,
         };
         Ok(Computed::Bytes(bytes))
+    }
+
+    fn seal_message(&self, op: &SealMessage) -> Result<Vec<u8>, VaultError> {
+        let (data, now) = (self.bytes(op.data), crate::vault::now());
+        message::seal(self.provider, op.kind, data, &op.signers, &op.recipients, &op.form, now)
+    }
+
+    fn open_message(&self, op: &OpenMessage) -> Result<Bytes, VaultError> {
+        let trust = match &op.signer {
+            Some((key, id)) => SignerTrust::Key { key, id },
+            // An enveloped message has no signer.
+            None => SignerTrust::Chain { roots: &[], more: &[], revocation: Revocation::None, now: 0 },
+        };
+        let detached = op.detached.map(|slot| self.bytes(slot));
+        let opened = message::open(self.provider, op.kind, self.bytes(op.data), detached, &op.keys, &trust);
+        match opened {
+            Ok(opened) => Ok(opened.content),
+            // The bytes may come from a decryption, so their shape must not be told apart either.
+            Err(VaultError::Malformed { .. }) => Err(CryptoError::Refused.into()),
+            Err(other) => Err(other),
+        }
     }
 
     /// The operations without keys.

@@ -8,6 +8,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod asn1;
+
+pub use asn1::{IdentitySpec, OpenMessageSpec, RsaCipherSpec, SealMessageSpec};
+
 /// How messages are sealed for a partner and opened from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -16,6 +20,9 @@ pub struct EnvelopeSpec {
     /// `vault:` reference. For a mock partner to use the description too, `ours.x` and `theirs.x` come in pairs.
     #[serde(default)]
     pub keys: IndexMap<String, String>,
+    /// How the owners of keys are named in `sealMessage` and `openMessage`, by the keys' roles.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub identities: IndexMap<String, IdentitySpec>,
     /// Parts computed in order, starting from `plain`, the message to seal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal: Vec<PartSpec>,
@@ -118,6 +125,14 @@ part_spec! {
     sign: SignSpec,
     /// Refuses the message unless the RSA or ECDSA signature holds. Has no value.
     verify: VerifySpec,
+    /// RSA encryption to a key, for old partners.
+    rsa_encrypt: RsaCipherSpec,
+    /// RSA decryption with a key, for old partners.
+    rsa_decrypt: RsaCipherSpec,
+    /// SM2 signed, enveloped, or signed and enveloped data in DER (GB/T 35275).
+    seal_message: SealMessageSpec,
+    /// The content of SM2 signed, enveloped, or signed and enveloped data; refuses the message unless every signature holds.
+    open_message: OpenMessageSpec,
     /// Refuses the message unless two parts are equal, compared in constant time. Has no value.
     equals: EqualsSpec,
 }

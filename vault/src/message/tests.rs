@@ -5,7 +5,7 @@ use crate::{
         CertificateUse,
         testing::{NOW, Pki},
     },
-    format::{der, oid},
+    format::oid,
     key::KeyKind,
     provider::pure::PureProvider,
 };

@@ -4,7 +4,7 @@ use super::{
     loaded::{KeySet, LoadedKey},
 };
 use crate::{
-    classic::ClassicKey,
+    classic::{self, ClassicKey},
     error::VaultError,
     external::{DeviceKey, External, ExternalKey, KeyDevice, SignInput, failure},
     key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose},
@@ -18,13 +18,23 @@ use std::{
 };
 use zeroize::Zeroizing;
 
+/// What NIST SP 800-57 asks of RSA beyond 2030.
+const RSA_BITS: u32 = 3072;
+
 impl Vault {
     /// Generates the first version of a key: an SM2 or P-256 pair, 16 bytes (SM4, secret) or 32 bytes
-    /// (HMAC, AES). RSA keys are only brought in.
+    /// (HMAC, AES); RSA pairs get 3072 bits, see [`Vault::generate_rsa`].
     pub fn generate(&self, key: &KeyRef, kind: KeyKind, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let material = self.fresh_material(kind)?;
         let public = self.public_of(kind, &material)?;
         self.add_first(key, kind, purpose, public, Some(&material), None)
+    }
+
+    /// Generates the first version of an RSA pair of 2048, 3072 or 4096 bits. Takes a tenth of a second to some seconds.
+    pub fn generate_rsa(&self, key: &KeyRef, purpose: Purpose, bits: u32) -> Result<KeyInfo, VaultError> {
+        let material = classic::rsa::generate(bits)?;
+        let public = self.public_of(KeyKind::Rsa, &material)?;
+        self.add_first(key, KeyKind::Rsa, purpose, public, Some(&material), None)
     }
 
     /// Brings in the first version of a key: a 32-byte SM2 scalar, PKCS#8 for RSA and P-256, 16 bytes for SM4, 16, 24
@@ -60,15 +70,16 @@ impl Vault {
         self.add_first(key, KeyKind::Sm2, purpose, Some(point.to_vec()), None, None)
     }
 
-    /// Brings in a partner's public RSA or P-256 key for verifying: SubjectPublicKeyInfo, or what is inside it.
+    /// Brings in a partner's public RSA or P-256 key: SubjectPublicKeyInfo, or what is inside it. Only RSA keys encrypt.
     pub fn import_classic_public(
         &self,
         key: &KeyRef,
         kind: KeyKind,
+        purpose: Purpose,
         public: &[u8],
     ) -> Result<KeyInfo, VaultError> {
-        let public = ClassicKey::from_public(kind, public)?.public().to_vec();
-        self.add_first(key, kind, Purpose::Sign, Some(public), None, None)
+        let public = ClassicKey::from_public(kind, purpose, public)?.public().to_vec();
+        self.add_first(key, kind, purpose, Some(public), None, None)
     }
 
     /// Takes up a key of an attached device as the first version of a key of ours: an SM2 pair, whose public half is
@@ -161,7 +172,7 @@ impl Vault {
         let mut bytes = match kind {
             KeyKind::Sm2 => return Ok(Zeroizing::new(self.provider().sm2_generate()?.to_vec())),
             KeyKind::P256 => return ClassicKey::p256_generate(),
-            KeyKind::Rsa => return Err(VaultError::invalid("RSA keys are only brought in, not generated")),
+            KeyKind::Rsa => return classic::rsa::generate(RSA_BITS),
             KeyKind::Sm4 | KeyKind::Secret => Zeroizing::new(vec![0; 16]),
             KeyKind::Hmac | KeyKind::Aes => Zeroizing::new(vec![0; 32]),
         };
@@ -179,7 +190,7 @@ impl Vault {
                 Ok(Some(self.provider().sm2_secret(&scalar)?.point().to_vec()))
             }
             KeyKind::Rsa | KeyKind::P256 => {
-                Ok(Some(ClassicKey::from_secret(kind, material)?.public().to_vec()))
+                Ok(Some(ClassicKey::from_secret(kind, Purpose::Sign, material)?.public().to_vec()))
             }
             KeyKind::Aes if [16, 24, 32].contains(&material.len()) => Ok(None),
             KeyKind::Aes => Err(VaultError::invalid("an AES key has 16, 24 or 32 bytes")),
@@ -263,6 +274,6 @@ pub(super) fn public_point(provider: &dyn Provider, public: &[u8]) -> Result<[u8
 }
 
 /// Unix seconds.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }

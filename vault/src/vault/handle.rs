@@ -4,7 +4,7 @@ use super::{
     loaded::{KeySet, KeySlot, LoadedKey, Material, Secret, Sm2Pair},
 };
 use crate::{
-    classic::{ClassicKey, ClassicSignature},
+    classic::{ClassicKey, ClassicSignature, RsaEncryption},
     error::VaultError,
     format::{CipherFormat, SignatureFormat},
     key::{KeyInfo, KeyKind, KeyRef, Purpose},
@@ -130,6 +130,51 @@ impl KeyHandle {
         signature: &[u8],
     ) -> Result<(), VaultError> {
         self.accepting(Purpose::Sign, |key| Ok(self.classic(key)?.verify(algorithm, message, signature)?))
+    }
+
+    /// RSA encryption to this key.
+    pub fn encrypt_rsa(&self, plain: &[u8], scheme: RsaEncryption) -> Result<Vec<u8>, VaultError> {
+        let key = self.producing(Some(Purpose::Encrypt))?;
+        Ok(self.classic(&key)?.cipher()?.encrypt(scheme, plain)?)
+    }
+
+    /// RSA-OAEP decryption with this key; anything wrong with the ciphertext is [`VaultError::Refused`].
+    pub fn decrypt_rsa(
+        &self,
+        cipher: &[u8],
+        scheme: RsaEncryption,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        if scheme == RsaEncryption::Pkcs1 {
+            return Err(VaultError::invalid("PKCS#1 v1.5 only carries keys of a known length"));
+        }
+        self.accepting(Purpose::Encrypt, |key| {
+            let plain = self.classic(key)?.cipher()?.decrypt(scheme, cipher, &[]);
+            Ok(plain.ok_or_else(|| self.public_only())??)
+        })
+    }
+
+    /// Decrypts a key of `length` bytes under RSA PKCS#1 v1.5. A wrong padding or length is not refused but gives random bytes,
+    /// so that nobody learns of it before what the key opens is refused. Uses the active version, or the one named.
+    pub fn decrypt_rsa_key(&self, cipher: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.decrypt_rsa_key_with(cipher, length, 0)
+    }
+
+    /// As [`KeyHandle::decrypt_rsa_key`], with the `rank`-th accepting version.
+    pub(crate) fn decrypt_rsa_key_with(
+        &self,
+        cipher: &[u8],
+        length: usize,
+        rank: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = match rank {
+            0 => self.producing(None)?,
+            _ => self.set()?.accepting().nth(rank).cloned().ok_or_else(|| self.unknown(None))?,
+        };
+        self.check_purpose(&key, Purpose::Encrypt)?;
+        let mut fallback = Zeroizing::new(vec![0; length]);
+        self.shared.provider.random(&mut fallback)?;
+        let plain = self.classic(&key)?.cipher()?.decrypt(RsaEncryption::Pkcs1, cipher, &fallback);
+        Ok(plain.ok_or_else(|| self.public_only())??)
     }
 
     /// HMAC-SM3 over the concatenation of the parts.

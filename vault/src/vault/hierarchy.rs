@@ -157,12 +157,12 @@ impl Hierarchy {
                 Material::Sm2(Box::new(Sm2Pair::new(provider, provider.sm2_public(&point)?, secret)?))
             }
             (_, kind @ (KeyKind::Rsa | KeyKind::P256), Some(bytes)) => {
-                Material::Classic(ClassicKey::from_secret(kind, &bytes)?)
+                Material::Classic(ClassicKey::from_secret(kind, stored.purpose, &bytes)?)
             }
             (_, kind @ (KeyKind::Rsa | KeyKind::P256), None) => {
                 let public =
                     hex::decode(stored.public.as_deref().unwrap_or_default()).map_err(|_| altered())?;
-                Material::Classic(ClassicKey::from_public(kind, &public)?)
+                Material::Classic(ClassicKey::from_public(kind, stored.purpose, &public)?)
             }
             (_, _, Some(bytes)) => Material::Bytes(bytes),
             (_, KeyKind::Sm4, None) => Material::External(Box::new(external.ok_or_else(altered)?)),

@@ -8,7 +8,7 @@ use super::{
     loaded::LoadedKey,
 };
 use crate::{
-    classic::ClassicKey,
+    classic::{self, ClassicKey},
     error::VaultError,
     key::{KeyInfo, KeyKind, KeyRef, KeyState},
     storage::{KeyChange, StoredKey},
@@ -213,7 +213,12 @@ impl Edit<'_> {
                 return Err(VaultError::PublicOnly { key: last.name });
             }
             NewVersion::Generated => {
-                let material = self.vault.fresh_material(last.kind)?;
+                let public = hex::decode(last.public.as_deref().unwrap_or_default()).unwrap_or_default();
+                let material = match last.kind {
+                    // As long as the one it follows.
+                    KeyKind::Rsa => classic::rsa::generate(ClassicKey::rsa_bits(&public).unwrap_or(0))?,
+                    kind => self.vault.fresh_material(kind)?,
+                };
                 (self.vault.public_of(last.kind, &material)?, Some(material))
             }
             NewVersion::Material(bytes) => {
@@ -223,7 +228,7 @@ impl Edit<'_> {
                 (Some(public_point(&**self.vault.provider(), bytes)?.to_vec()), None)
             }
             NewVersion::Public(bytes) => {
-                (Some(ClassicKey::from_public(last.kind, bytes)?.public().to_vec()), None)
+                (Some(ClassicKey::from_public(last.kind, last.purpose, bytes)?.public().to_vec()), None)
             }
         };
         let mut record = StoredKey {

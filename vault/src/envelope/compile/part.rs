@@ -180,7 +180,7 @@ impl Compiler<'_> {
                 algorithm: spec.algorithm,
             });
         }
-        let spec = part.equals.as_ref()?;
+        let Some(spec) = &part.equals else { return self.asn1_part(path, part) };
         let left = self.bytes(&format!("{path}.left"), &spec.left);
         let right = self.bytes(&format!("{path}.right"), &spec.right);
         Some(Op::Equals { left: left?, right: right? })
