@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 use qiao_vault::{
     CipherFormat, ClassicSignature, DEFAULT_SM2_ID, Envelope, EnvelopeSpec, KeyHandle, KeyKind, KeyRef,
-    Padding, Params, Provider, Purpose, Side, SignatureFormat, Sm4Mode, Vault,
+    Padding, Params, Provider, Purpose, RsaEncryption, Side, SignatureFormat, Sm4Mode, Vault,
+    certificate::{Certificate, CertificateUse, PublicKey, Subject, Validity, issue_certificate},
     classic::{aes_encrypt, hmac_sha256},
     key_text::read_pem_secret,
+    message::{self, Identity, MessageForm, MessageKind, OwnKey, Recipient, Signer, SignerTrust},
     required_keys,
+    revocation::Revocation,
+    timestamp::{StampRequest, StampTrust, TimeStampAuthority, TimeStampQuery},
 };
 use std::{
     hint::black_box,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -57,6 +62,7 @@ fn main() {
     rows.extend(symmetric(&**vault.provider()));
     rows.extend(classic(&vault));
     rows.extend(envelope(&vault));
+    rows.extend(asn1(&vault));
     println!(
         "| operation | required | Qiao ({}) | of required | OpenSSL | of OpenSSL |",
         vault.provider().name()
@@ -165,6 +171,11 @@ fn classic(vault: &Vault) -> Vec<Row> {
     vault.import(&key, KeyKind::Rsa, Purpose::Sign, &pkcs8).unwrap();
     let (rsa, algorithm, message) = (vault.key(&key), ClassicSignature::RsaPkcs1, [0x41; 256]);
     let signature = rsa.sign_classic(&message, algorithm).unwrap();
+    let key: KeyRef = "vault:rsa-cipher".parse().unwrap();
+    vault.import(&key, KeyKind::Rsa, Purpose::Encrypt, &pkcs8).unwrap();
+    let (cipher, scheme) = (vault.key(&key), RsaEncryption::OaepSha256);
+    let wrapped = cipher.encrypt_rsa(&[7; 16], scheme).unwrap();
+    let row_free = |name, ours| Row { name, unit: "per second", required: None, ours, openssl: None };
     let (their_sign, their_verify) = openssl_pair("rsa2048", "+F2");
     let (data, iv) = (vec![0x41; LARGE], [5; 16]);
     let aes = |mode: Sm4Mode<'_>| rate(|| aes_encrypt(&[3; 16], &mode, &data).unwrap()) * LARGE as f64 / 1e6;
@@ -191,6 +202,7 @@ fn classic(vault: &Vault) -> Vec<Row> {
             rate(|| rsa.verify_classic(&message, algorithm, &signature).unwrap()),
             their_verify,
         ),
+        row_free("RSA-2048 OAEP-SHA256 decrypt", rate(|| cipher.decrypt_rsa(&wrapped, scheme).unwrap())),
         row(
             "HMAC-SHA256 of 1 KiB",
             40000.0,
@@ -225,6 +237,48 @@ fn envelope(vault: &Vault) -> Vec<Row> {
     vec![
         row("light envelope of 1 KiB sealed", rate(|| bus.seal(&plain, &Params::new()).unwrap())),
         row("light envelope of 1 KiB opened", rate(|| partner.open(&wire, &Params::new()).unwrap())),
+    ]
+}
+
+/// Time stamps with SM2 and SM3, issued and checked with the authority's chain, and a message for one recipient.
+fn asn1(vault: &Vault) -> Vec<Row> {
+    let provider = &**vault.provider();
+    let validity = Validity { not_before: 0, not_after: 4_000_000_000 };
+    let subject = |name: &str| Subject { common_name: name.into(), ..Subject::default() };
+    let root = key(vault, "vault:root", Purpose::Sign);
+    let certify = |of: &KeyHandle, issuer: Option<&Certificate>, name: &str, usage| {
+        let public = PublicKey::of(of).unwrap();
+        let der = issue_certificate(&root, issuer, &subject(name), &public, usage, validity).unwrap();
+        Certificate::read(&der).unwrap()
+    };
+    let roots = [certify(&root, None, "Root", CertificateUse::Authority { path_length: 0 })];
+    let stamper = key(vault, "vault:tsa", Purpose::Sign);
+    let certificate = certify(&stamper, Some(&roots[0]), "TSA", CertificateUse::TimeStamping);
+    let clock = Arc::new(|| 1_767_225_600_000);
+    let authority = TimeStampAuthority::new(stamper, certificate, "1.2.3", clock).unwrap();
+    let query = TimeStampQuery::new(provider, &[0x41; 256], &StampRequest::default()).unwrap();
+    let answer = authority.answer(query.der());
+    let trust = StampTrust { roots: &roots, more: &[], revocation: Revocation::None, policies: &[] };
+    let check = || query.read_answer(provider, &answer, &trust, 1_767_225_600, 1).unwrap();
+
+    let (sign, encrypt) =
+        (key(vault, "vault:alice", Purpose::Sign), key(vault, "vault:bob", Purpose::Encrypt));
+    let alice = certify(&sign, Some(&roots[0]), "Alice", CertificateUse::Sign);
+    let bob = certify(&encrypt, Some(&roots[0]), "Bob", CertificateUse::Encrypt);
+    let (signers, to) = ([Signer::new(sign, &alice)], [Recipient::Certificate(bob.clone())]);
+    let (kind, form) = (MessageKind::SignedAndEnveloped, MessageForm::default());
+    let seal = || message::seal(provider, kind, &[0x41; 1024], &signers, &to, &form, 0).unwrap();
+    let sealed = seal();
+    let keys = [OwnKey { key: encrypt, identity: Identity::of(&bob) }];
+    let chain =
+        SignerTrust::Chain { roots: &roots, more: &[], revocation: Revocation::None, now: 1_767_225_600 };
+    let open = || message::open(provider, kind, &sealed, None, &keys, &chain).unwrap();
+    let row = |name, required, ours| Row { name, unit: "per second", required, ours, openssl: None };
+    vec![
+        row("time stamp issued", Some(100.0), rate(|| authority.answer(query.der()))),
+        row("time stamp checked", Some(50.0), rate(check)),
+        row("GB/T 35275 message of 1 KiB sealed", None, rate(seal)),
+        row("GB/T 35275 message of 1 KiB opened", None, rate(open)),
     ]
 }
 

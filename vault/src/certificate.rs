@@ -102,6 +102,11 @@ impl Certificate {
         &self.whole
     }
 
+    /// The subject key identifier, where the certificate has one.
+    pub fn key_id(&self) -> Option<&[u8]> {
+        self.extensions.key_id.as_deref()
+    }
+
     /// Whether the key may sign messages: keyUsage absent, or with digitalSignature or nonRepudiation.
     pub fn may_sign(&self) -> bool {
         self.has_usage(DIGITAL_SIGNATURE | NON_REPUDIATION)

@@ -22,8 +22,10 @@ pub(crate) mod signed;
 
 /// The most signers, recipients or certificates a message may have.
 pub const MAX_PARTIES: usize = 16;
-/// The largest message read, and the largest content sealed, in bytes.
+/// The largest message read, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 20;
+/// The largest content sealed, in bytes; with all parties and certificates it still makes a message that can be read.
+pub const MAX_CONTENT: usize = 60 << 20;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +63,7 @@ pub enum WrapOid {
     Sm2,
 }
 
-/// How the content is encrypted, and under which identifier. All three are read.
+/// How the content is encrypted, and under which identifier. All are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ContentCipher {
@@ -72,6 +74,31 @@ pub enum ContentCipher {
     CbcBare,
     /// SM4-ECB under 1.2.156.10197.1.104.1, which shows repetitions in the content: only for partners that can do no other.
     Ecb,
+    /// SM4-ECB without padding under the bare SM4 identifier, as authorities send encryption pairs (GM/T 0014): the content is
+    /// whole blocks of 16 bytes, at least one.
+    EcbBare,
+}
+
+/// How a message names who shall open it. Both are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RecipientName {
+    /// Issuer and serial number, as the standard says.
+    #[default]
+    IssuerAndSerial,
+    /// The certificate's subject key identifier, as banks on CFCA's toolkit write it; it needs the certificate.
+    SubjectKeyId,
+}
+
+/// How the wrapped session key is written. Both are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WrapForm {
+    /// DER of GB/T 35276.
+    #[default]
+    Der,
+    /// x ‖ y ‖ C3 ‖ C2, as banks on CFCA's toolkit write it.
+    Raw,
 }
 
 /// The family of content type identifiers.
@@ -93,6 +120,8 @@ pub struct MessageForm {
     pub signature: SignatureOid,
     pub wrap: WrapOid,
     pub cipher: ContentCipher,
+    pub recipients: RecipientName,
+    pub wrapped: WrapForm,
     /// Leave the content out of a signed message; it travels beside it.
     pub detached: bool,
     /// Sign authenticated attributes (content type, digest, time) instead of the content itself.
@@ -110,6 +139,8 @@ impl Default for MessageForm {
             signature: SignatureOid::default(),
             wrap: WrapOid::default(),
             cipher: ContentCipher::default(),
+            recipients: RecipientName::default(),
+            wrapped: WrapForm::default(),
             detached: false,
             attributes: false,
             certificates: true,
@@ -127,6 +158,8 @@ pub struct Identity {
     pub(crate) serial: Vec<u8>,
     /// The certificate, to put into messages.
     pub(crate) certificate: Option<Vec<u8>>,
+    /// The certificate's subject key identifier.
+    pub(crate) key_id: Option<Vec<u8>>,
 }
 
 impl Identity {
@@ -135,6 +168,7 @@ impl Identity {
             issuer: certificate.issuer.clone(),
             serial: certificate.serial.clone(),
             certificate: Some(certificate.der().to_vec()),
+            key_id: certificate.key_id().map(<[u8]>::to_vec),
         }
     }
 }
@@ -148,7 +182,7 @@ impl Identity {
         let mut rest = &number[..];
         let serial = der::take_number(&mut rest)
             .ok_or_else(|| VaultError::invalid("a serial number has at most 20 bytes"))?;
-        Ok(Self { issuer, serial: serial.to_vec(), certificate: None })
+        Ok(Self { issuer, serial: serial.to_vec(), certificate: None, key_id: None })
     }
 }
 

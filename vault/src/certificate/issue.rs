@@ -46,7 +46,11 @@ pub fn issue_certificate(
     body.extend(der::sequence(&[time::write(validity.not_before), time::write(validity.not_after)].concat()));
     body.extend_from_slice(&subject);
     body.extend(public.write());
-    body.extend(der::wrap(der::context(3), &[&der::sequence(&extensions(usage))]));
+    let mut extensions = extensions(usage);
+    // RFC 7093 §2: the first 20 bytes of the key's digest.
+    let key_id = der::wrap(der::OCTET_STRING, &[&key.provider().sm3(&[&public.write()])[..20]]);
+    extensions.extend(extension(oid::SUBJECT_KEY_ID, false, &key_id));
+    body.extend(der::wrap(der::context(3), &[&der::sequence(&extensions)]));
     public::signed(key, &der::sequence(&body), DEFAULT_SM2_ID)
 }
 

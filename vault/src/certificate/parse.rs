@@ -12,6 +12,7 @@ pub(super) struct Extensions {
     /// Identifiers of extendedKeyUsage.
     pub(super) uses: Vec<Vec<u8>>,
     pub(super) uses_critical: bool,
+    pub(super) key_id: Option<Vec<u8>>,
     pub(super) unknown_critical: bool,
 }
 
@@ -104,6 +105,7 @@ fn extensions(explicit: &[u8]) -> Option<Extensions> {
                 }
                 found.uses_critical = critical;
             }
+            oid::SUBJECT_KEY_ID => found.key_id = Some(der::take_octets(&mut value)?.to_vec()),
             _ => found.unknown_critical |= critical,
         }
     }

@@ -86,8 +86,8 @@ fn read_enveloped(mut body: &[u8]) -> Option<(Vec<RecipientInfo<'_>>, EncryptedC
     let version = der::take(&mut body, der::INTEGER)?;
     let recipients = enveloped::take_recipients(&mut body)?;
     let encrypted = EncryptedContent::take(&mut body)?;
-    // PKCS#7 says 0, GB/T 35275 says 1.
-    (body.is_empty() && matches!(version, [0 | 1])).then_some((recipients, encrypted))
+    // PKCS#7 says 0, GB/T 35275 says 1, CMS says 2 where recipients are named by key.
+    (body.is_empty() && matches!(version, [0..=2])).then_some((recipients, encrypted))
 }
 
 struct Both<'a> {

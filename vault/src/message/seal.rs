@@ -1,6 +1,6 @@
 //! Builds messages. For `message::seal`.
 use super::{
-    MAX_MESSAGE, MAX_PARTIES, MessageForm, MessageKind, Recipient, SignatureOid, Signer, TypeOids, enveloped,
+    MAX_CONTENT, MAX_PARTIES, MessageForm, MessageKind, Recipient, SignatureOid, Signer, TypeOids, enveloped,
     signed::{basic_attributes, write_named},
 };
 use crate::{
@@ -82,8 +82,8 @@ fn check_parties(
     if form.detached && kind != MessageKind::Signed {
         return Err(VaultError::invalid("only signed messages can leave their content out"));
     }
-    if content.len() > MAX_MESSAGE {
-        return Err(VaultError::invalid("a message's content has at most 64 MiB"));
+    if content.len() > MAX_CONTENT {
+        return Err(VaultError::invalid("a message's content has at most 60 MiB"));
     }
     Ok(())
 }

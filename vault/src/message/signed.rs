@@ -142,10 +142,10 @@ fn bad_attributes() -> VaultError {
 /// IssuerAndSerialNumber.
 pub(super) fn take_named<'a>(body: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let mut named = der::take(body, der::SEQUENCE)?;
-    let issuer = der::element(&mut named)?;
-    issuer.content_of(der::SEQUENCE)?;
+    // Only compared: some authorities write no proper name here.
+    let issuer = der::element(&mut named)?.whole;
     let serial = der::take_number(&mut named)?;
-    named.is_empty().then_some((issuer.whole, serial))
+    named.is_empty().then_some((issuer, serial))
 }
 
 pub(crate) fn write_named(issuer: &[u8], serial: &[u8]) -> Vec<u8> {

@@ -12,6 +12,8 @@ use crate::{
 use proptest::prelude::*;
 use std::sync::OnceLock;
 
+mod published;
+
 struct Parties {
     pki: Pki,
     signers: Vec<Signer>,
@@ -76,6 +78,7 @@ fn forms() -> Vec<MessageForm> {
         },
         MessageForm { cipher: ContentCipher::Ecb, signature: SignatureOid::Sm2WithSm3, ..plain },
         MessageForm { types: TypeOids::Pkcs7, ..plain },
+        MessageForm { recipients: RecipientName::SubjectKeyId, wrapped: WrapForm::Raw, ..plain },
     ]
 }
 
@@ -94,6 +97,17 @@ fn every_kind_and_form_opens_for_every_recipient() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn whole_blocks_pass_without_padding_and_others_are_not_sealed() {
+    let parties = Parties::new();
+    let form = MessageForm { cipher: ContentCipher::EcbBare, ..MessageForm::default() };
+    let message = parties.seal(Enveloped, &[7; 64], &form).unwrap();
+    assert_eq!(**parties.open_with(Enveloped, &message, None, 0).unwrap().content, [7; 64]);
+    for length in [0, 1, 63] {
+        assert!(matches!(parties.seal(Enveloped, &vec![7; length], &form), Err(VaultError::Invalid { .. })));
     }
 }
 
