@@ -9,11 +9,7 @@ use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
 use serde_json::{Map, Value};
 
-use crate::{
-    compile, files,
-    partner::{Listener, Partner},
-    server::protocols,
-};
+use crate::{compile, files, partner::Partner, server::protocols};
 
 /// The partners and where they listen.
 #[derive(Default)]
@@ -62,7 +58,7 @@ impl Catalogue {
         let number = self.partners.len();
         let mut taken = Vec::new();
         for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(places) {
-            let other = match protocols::find(listener.proto) {
+            let other = match protocols::of(listener) {
                 None => match self.routes.get(&listener.path) {
                     None => {
                         self.routes.insert(Arc::clone(&listener.path), (number, at));
@@ -70,16 +66,13 @@ impl Catalogue {
                     }
                     other => other.map(|(other, _)| *other),
                 },
-                Some(protocol) => {
-                    let port = listener.port.unwrap_or(protocol.port);
-                    match self.ports.entry(port) {
-                        Entry::Occupied(taken) => Some(*taken.get()),
-                        Entry::Vacant(free) => {
-                            free.insert(number);
-                            None
-                        }
+                Some((_, port)) => match self.ports.entry(port) {
+                    Entry::Occupied(taken) => Some(*taken.get()),
+                    Entry::Vacant(free) => {
+                        free.insert(number);
+                        None
                     }
-                }
+                },
             };
             if let Some(other) = other {
                 let other = self.partners.get(other).map_or(&*partner.id, |other| &*other.id);
@@ -103,7 +96,7 @@ impl Catalogue {
             if let Some(&(partner, number)) = self.routes.get(&path[..end]) {
                 let partner = &self.partners[partner];
                 let rest = if end == path.len() { "/" } else { &path[end..] };
-                return Some(Routed { partner, number, listener: &partner.listeners[number], rest });
+                return Some(Routed { partner, number, rest });
             }
             end = path[..end].rfind('/')?;
         }
@@ -115,6 +108,5 @@ pub struct Routed<'c> {
     pub partner: &'c Arc<Partner>,
     /// The listener's number within the partner.
     pub number: usize,
-    pub listener: &'c Listener,
     pub rest: &'c str,
 }

@@ -18,7 +18,7 @@ use crate::{
     matching::{Index, Sources},
     partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
     pushes::compile as pushes,
-    server::protocols,
+    server::{protocols, tls::TlsForm},
     spec::{FaultSpec, ListenSpec, PartnerSpec, Proto},
     state::StateTable,
     tcp::TcpForm,
@@ -51,7 +51,7 @@ pub fn partner(
     }
     let sealers = forms::envelopes(&spec.envelopes, vault, &place, &mut report);
     let mut sources = Sources::default();
-    let listeners = listeners(&files, &sealers, &place, &mut report);
+    let listeners = listeners(&files, vault, &sealers, &place, &mut report);
     let instance = spec.instance.as_ref();
     let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
     let targets = pushes::targets(&spec.pushes, &sealers, &place, &mut report);
@@ -132,6 +132,7 @@ fn prepare(partner: &mut Partner) -> Result<(), (String, String)> {
 
 fn listeners(
     files: &PartnerFiles,
+    vault: &Vault,
     sealers: &forms::Sealers,
     place: &Place<'_>,
     report: &mut Report,
@@ -143,7 +144,7 @@ fn listeners(
         if !ids.insert(&listen.id) {
             report.add(&place.at("id"), format!("there is another listener `{}`", listen.id));
         }
-        listeners.extend(listener(files, listen, sealers, &place, report));
+        listeners.extend(listener(files, listen, vault, sealers, &place, report));
     }
     listeners
 }
@@ -151,6 +152,7 @@ fn listeners(
 fn listener(
     files: &PartnerFiles,
     listen: &ListenSpec,
+    vault: &Vault,
     sealers: &forms::Sealers,
     place: &Place<'_>,
     report: &mut Report,
@@ -177,6 +179,10 @@ fn listener(
         let form = TcpForm::compile(&spec, body.min(MAX_BODY), listen.body_bytes.is_some());
         report.keep_all(&place.at("tcp"), form).map(Arc::new)
     });
+    let http = listen.proto.is_http();
+    let tls = listen.tls.as_ref().map(|tls| {
+        report.keep_all(&place.at("tls"), TlsForm::compile(tls, files, vault, http)).map(Arc::new)
+    });
     let (request, answer) = paths?;
     Some(Listener {
         id: listen.id.as_str().into(),
@@ -192,6 +198,10 @@ fn listener(
         request,
         answer,
         body_bytes: body,
+        tls: match tls {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        },
         tcp: match tcp {
             Some(compiled) => Some(compiled?),
             None => None,
@@ -200,18 +210,24 @@ fn listener(
     })
 }
 
-/// HTTP and SOAP have a path, the others a port.
+/// HTTP and SOAP have a path or a port, the others a port.
 fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     let name = listen.proto.name();
     if listen.tcp.is_some() && listen.proto != Proto::Tcp {
         report.add(&place.at("tcp"), format!("`{name}` has no `tcp`"));
     }
+    if listen.tls.is_some() && !listen.proto.is_http() && listen.proto != Proto::Tcp {
+        report.add(&place.at("tls"), format!("`{name}` has no `tls`"));
+    }
     if listen.proto.is_http() {
-        if listen.path.is_none() {
-            report.add(place, format!("`{name}` needs `path`, its place on the mock port"));
+        if listen.path.is_none() && listen.port.is_none() {
+            report.add(
+                place,
+                format!("`{name}` needs `path`, its place on the mock port, or a `port` of its own"),
+            );
         }
-        if listen.port.is_some() {
-            report.add(&place.at("port"), format!("`{name}` is served on the mock port, by `path`"));
+        if listen.tls.is_some() && listen.port.is_none() {
+            report.add(&place.at("tls"), "TLS needs a `port` of its own: the mock port is plain");
         }
         return;
     }

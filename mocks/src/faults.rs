@@ -223,7 +223,7 @@ fn refuse_misplaced(spec: &FaultSpec, wrong: &mut Vec<Wrong>) {
     check("skew", spec.skew.is_some(), kind == ClockSkew);
     check("length", spec.length.is_some(), kind == FaultKind::WrongLength);
     check("per", spec.per.is_some() && spec.first.is_none() && spec.every.is_none(), false);
-    check("per", spec.per == Some(Per::Key), !kind.at_connect());
+    check("per", spec.per == Some(Per::Key), !kind.is_beforehand(Proto::Http));
     if kind == Business && spec.json.is_none() {
         wrong.push((String::new(), "`business` needs `json`, the document that it answers".into()));
     }
@@ -372,7 +372,7 @@ pub fn apply<'d>(
         }
         if let (None, None, Some(fault)) = (&applied.fault, &aim.asked, &dial.fault)
             && fault.is_of(aim.proto)
-            && !fault.kind.at_connect()
+            && !fault.kind.is_beforehand(aim.proto)
             && fault.strikes(entropy, instance.as_deref_mut(), dry, aim.now_ms)
         {
             applied.fault = Some(Arc::clone(fault));
@@ -385,6 +385,7 @@ pub fn apply<'d>(
         "request".clone_into(&mut applied.origin);
     } else if let (None, Some(fault)) = (&applied.fault, aim.own_fault)
         && fault.is_of(aim.proto)
+        && !fault.kind.is_beforehand(aim.proto)
         && fault.strikes(entropy, instance, dry, aim.now_ms)
     {
         applied.fault = Some(Arc::clone(fault));
@@ -393,10 +394,10 @@ pub fn apply<'d>(
     applied
 }
 
-/// The first dial over a listener that strikes while a connection is made: its fault and the dial's id.
-#[expect(dead_code, reason = "asked by TLS")]
-pub fn at_connect<'d>(
+/// The first dial over a listener with a fault of the kinds wanted that strikes before there is a request: fault and dial's id.
+pub fn beforehand<'d>(
     (listener, proto): (&str, Proto),
+    wanted: &dyn Fn(FaultKind) -> bool,
     dials: impl Iterator<Item = &'d LiveDial>,
     entropy: &Entropy,
     (now, now_ms): (Instant, i64),
@@ -414,8 +415,7 @@ pub fn at_connect<'d>(
     };
     dials.filter(|dial| dial.is_for(&aim, now)).find_map(|dial| {
         let fault = dial.fault.as_ref()?;
-        let strikes =
-            fault.kind.at_connect() && fault.kind.is_of(proto) && fault.strikes(entropy, None, false, now_ms);
+        let strikes = wanted(fault.kind) && fault.is_of(proto) && fault.strikes(entropy, None, false, now_ms);
         strikes.then(|| (Arc::clone(fault), dial.spec.id.as_str()))
     })
 }

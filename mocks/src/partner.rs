@@ -18,6 +18,7 @@ use crate::{
     forms::{AnswerPath, RequestPath},
     matching::{Conditions, Index, Sources},
     pushes::{Plan, compile::Plans},
+    server::tls::TlsForm,
     spec::Proto,
     state::StateTable,
     table::DataTable,
@@ -56,9 +57,9 @@ pub struct Partner {
 pub struct Listener {
     pub id: Arc<str>,
     pub proto: Proto,
-    /// Of HTTP and SOAP only; empty otherwise.
+    /// Of HTTP and SOAP only; empty otherwise, and on a port of its own without a path.
     pub path: Arc<str>,
-    /// Of the others only, where they name it.
+    /// Where it names one: of HTTP and SOAP beside the mock port.
     pub port: Option<u16>,
     pub soap: bool,
     /// The service's description, where it has one.
@@ -67,6 +68,7 @@ pub struct Listener {
     pub request: RequestPath,
     pub answer: AnswerPath,
     pub body_bytes: usize,
+    pub tls: Option<Arc<TlsForm>>,
     /// With `proto: tcp` only.
     pub tcp: Option<Arc<TcpForm>>,
     pub index: Index,
@@ -113,6 +115,8 @@ pub struct Runtime {
     running: AtomicBool,
     pub matched: AtomicU64,
     pub missed: AtomicU64,
+    /// Connections and the like that dials were asked about.
+    pub connected: AtomicU64,
 }
 
 impl Runtime {
@@ -123,6 +127,7 @@ impl Runtime {
             running: AtomicBool::new(true),
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
         }
     }
 

@@ -1,12 +1,16 @@
 //! The mock server: one HTTP/1.1 listener for all partners and sockets for other protocols, on threads of its own, so that a
 //! mock fault cannot starve the bus.
+mod authority;
+mod beforehand;
 mod body;
 mod connection;
 pub(crate) mod diagnosis;
+mod own;
 pub(crate) mod protocols;
 mod serve;
 mod sockets;
 mod tcp;
+pub(crate) mod tls;
 mod watch;
 mod wire;
 
@@ -33,6 +37,7 @@ use crate::{
     pushes::{runs::Runs, send::Sender as PushSender},
     timers::Timers,
 };
+use authority::Authority;
 use diagnosis::Diagnosis;
 use sockets::Sockets;
 
@@ -53,6 +58,8 @@ pub struct MockConfig {
     pub connections: usize,
     /// Where the admin API is served, when it is not mounted elsewhere.
     pub admin: Option<SocketAddr>,
+    /// Folder where the development authority of TLS listeners is kept, made when missing; in memory only without one.
+    pub authority: Option<PathBuf>,
     /// Whether a change of the folder reloads the partners.
     pub watch: bool,
     /// Hosts, with or without port, that pushes may go to beside loopback.
@@ -82,6 +89,7 @@ impl MockConfig {
             journal_bytes: journal::DEFAULT_BYTES,
             connections: 4096,
             admin: None,
+            authority: None,
             watch: false,
             push_to: Vec::new(),
             parameters: Map::new(),
@@ -99,6 +107,10 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("the mock server's threads cannot be started: {0}")]
     Threads(io::Error),
+    #[error(
+        "the development authority cannot be kept in its folder: {0}; make the folder writable or give another"
+    )]
+    Authority(io::Error),
     #[error("the folder of mock partners cannot be watched: {0}; switch watching off and reload by hand")]
     Watch(notify::Error),
 }
@@ -142,6 +154,7 @@ pub(crate) struct Shared {
     pub clock: Arc<Clock>,
     pub timers: Arc<Timers>,
     pub sockets: Sockets,
+    pub authority: Authority,
     pub runs: Runs,
     pub sender: PushSender,
     folder: PathBuf,
@@ -187,6 +200,8 @@ impl MockServer {
         let catalogue = Catalogue::load(&config.folder, &vault, &config.parameters, &Catalogue::default())
             .map_err(StartError::Partners)?;
         let (listener, addr) = bind(config.address)?;
+        let authority = Authority::open(config.authority.as_deref(), config.address.ip());
+        let authority = authority.map_err(StartError::Authority)?;
         let admin = config.admin.map(bind).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.threads.clamp(1, 64))
@@ -206,6 +221,7 @@ impl MockServer {
             timers: Arc::new(Timers::new(Arc::clone(&clock))),
             clock,
             sockets,
+            authority,
             runs: Runs::default(),
             sender: PushSender::new(config.push_to),
             parameters: config.parameters,
@@ -266,6 +282,11 @@ impl MockServer {
     /// Where a listener beside HTTP is reached; none where there is no such listener.
     pub fn listener_addr(&self, partner: &str, listener: &str) -> Option<SocketAddr> {
         self.running.shared.sockets.addr(partner, listener)
+    }
+
+    /// The certificate, as PEM, of the authority that issues TLS listeners' development certificates.
+    pub fn authority_pem(&self) -> &str {
+        self.running.shared.authority.pem()
     }
 
     /// Where the admin API is served, when it is.

@@ -11,7 +11,7 @@ pub mod stub;
 pub use criteria::{Criterion, When};
 pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target, WrongLength};
 pub use form::{AnswerForm, OpenForm, RequestForm, SealForm};
-pub use listen::TcpSpec;
+pub use listen::{TcpSpec, TlsSpec};
 pub use push::{PlanSpec, PushSpec, StepSpec, ThenSpec};
 pub use stub::{Respond, SoapFault, StateRule, StubSpec};
 
@@ -86,10 +86,11 @@ pub struct ListenSpec {
     pub id: String,
     pub proto: Proto,
     /// `http` and `soap`: path on the mock port, such as `/permit`; unique over all partners, the longest that fits a request is taken.
+    /// With `port`, the path on that port; everything there when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]{1,64}){1,8}$"))]
     pub path: Option<String>,
-    /// The other protocols: port of its own; the protocol's default port when left out. Unique over all partners.
+    /// Port of its own, unique over all partners. Left out: `http` and `soap` are on the mock port, the other protocols on their default port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
@@ -100,6 +101,9 @@ pub struct ListenSpec {
     /// With `wsdl`: whether a request that its schema does not allow is refused with a SOAP fault.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// `http`, `soap` and `tcp` with a port of their own: TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
     /// With `proto: tcp`: framing and life of connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpSpec>,

@@ -1,6 +1,6 @@
 //! The fault that a request brings for itself, in the header `X-Mock-Fault`.
 use super::Fault;
-use crate::spec::{FaultKind, FaultSpec, WrongLength};
+use crate::spec::{FaultKind, FaultSpec, Proto, WrongLength};
 
 /// Reads `X-Mock-Fault`: a kind, and `status=503`, `after=2s`, `retryAfter=2s`, `field=data.name`, `skew=-10m`,
 /// `length=shorter` behind semicolons.
@@ -11,7 +11,7 @@ pub fn asked(header: &str) -> Result<Fault, String> {
     let mut parts = header.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let kind = FaultKind::named(name).ok_or_else(|| format!("X-Mock-Fault: there is no fault `{name}`"))?;
-    if kind.at_connect() || kind == FaultKind::Replay {
+    if kind.is_beforehand(Proto::Http) || kind == FaultKind::Replay {
         return Err(format!("X-Mock-Fault: `{}` is no matter of one request; lay a dial", kind.name()));
     }
     let mut spec = FaultSpec::of(kind);

@@ -14,12 +14,12 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
     time::Sleep,
 };
 
-use super::{Shared, serve};
+use super::{Shared, serve, sockets::Place, wire::Wire};
 
 /// A head must arrive within this time; it also bounds how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(60);
@@ -47,8 +47,11 @@ pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connec
         match accepted {
             Ok((stream, _)) => {
                 let shared = Arc::clone(&shared);
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "nodelay");
+                }
                 tokio::spawn(async move {
-                    connection(stream, shared).await;
+                    serve(Wire::Plain(stream), shared, None).await;
                     drop(place);
                 });
             }
@@ -61,22 +64,29 @@ pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connec
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+/// Serves a connection to its end: of the common port, or of the one listener that `only` names.
+pub async fn serve(wire: Wire, shared: Arc<Shared>, only: Option<Place>) {
     let alive = shared.alive.subscribe();
     let mut open = shared.open.subscribe();
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "nodelay");
-    }
+    let mut closing = only.clone();
+    let only = only.map(Arc::new);
     let reset = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Socket { stream, reset: Arc::clone(&reset), stall: None });
+    let io = TokioIo::new(Socket { wire, reset: Arc::clone(&reset), stall: None });
     let service = service_fn(|request| {
-        let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
+        let (shared, reset, only) = (Arc::clone(&shared), Arc::clone(&reset), only.clone());
         async move {
-            let served = serve::serve(request, &shared).await;
+            let served = serve::serve(request, &shared, only.as_deref()).await;
             if served.is_err() {
                 reset.store(true, Ordering::Release);
             }
             served
+        }
+    });
+    let mut closed = std::pin::pin!(async move {
+        match &mut closing {
+            Some(place) => place.closing().await,
+            // An error means that the server is gone, which is the same.
+            None => drop(open.wait_for(|open| !open).await),
         }
     });
     let mut builder = http1::Builder::new();
@@ -92,7 +102,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
                 }
                 break;
             }
-            _ = open.wait_for(|open| !open), if !draining => {
+            () = closed.as_mut(), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -103,7 +113,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 
 /// A socket that is reset rather than closed when a fault has asked for it.
 struct Socket {
-    stream: TcpStream,
+    wire: Wire,
     reset: Arc<AtomicBool>,
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
@@ -127,10 +137,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.reset.load(Ordering::Acquire)
-            && let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "a connection could not be reset and is closed instead");
+        if self.reset.load(Ordering::Acquire) {
+            self.wire.reset();
         }
     }
 }
@@ -141,7 +149,7 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        Pin::new(&mut self.wire).poll_read(context, buffer)
     }
 }
 
@@ -151,7 +159,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.wire).poll_write(context, bytes);
         self.bounded(written, context)
     }
 
@@ -160,19 +168,19 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut self.wire).poll_write_vectored(context, slices);
         self.bounded(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.wire).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.wire).poll_shutdown(context)
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use super::{sockets::Place, tcp};
-use crate::spec::Proto;
+use super::{own, sockets::Place, tcp};
+use crate::{partner::Listener, spec::Proto};
 
 /// Serves one connection to its end. It ends within moments after [`Place::closing`] is done.
 pub type Serve = fn(TcpStream, SocketAddr, Place) -> BoxFuture<'static, ()>;
@@ -21,7 +21,18 @@ pub struct Protocol {
 /// All of them. A new one is a file beside this and a row here.
 pub const PROTOCOLS: &[Protocol] = &[Protocol { proto: Proto::Tcp, port: 8091, serve: tcp::serve }];
 
-/// The row of a protocol; none for those on the common HTTP port.
+/// HTTP and SOAP with a port of their own.
+const OWN: &Protocol = &Protocol { proto: Proto::Http, port: 0, serve: own::serve };
+
+/// How a listener with a socket of its own is served, and its port; none for those on the common HTTP port.
+pub fn of(listener: &Listener) -> Option<(&'static Protocol, u16)> {
+    match find(listener.proto) {
+        Some(protocol) => Some((protocol, listener.port.unwrap_or(protocol.port))),
+        None => listener.port.map(|port| (OWN, port)),
+    }
+}
+
+/// The row of a protocol; none for HTTP and SOAP.
 pub fn find(proto: Proto) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.proto == proto)
 }

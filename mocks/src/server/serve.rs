@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming as BodyIn;
 use serde_json::json;
 
-use super::{Shared, body::AnswerBody};
+use super::{Shared, body::AnswerBody, sockets::Place};
 use crate::{
     answer::Rendered,
     catalogue::Routed,
@@ -42,23 +42,15 @@ impl std::error::Error for Unanswered {}
 
 type Served = Result<Response<AnswerBody>, Unanswered>;
 
-pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>) -> Served {
+/// Serves a request of the common port, or of the one listener that `only` names.
+pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>, only: Option<&Place>) -> Served {
     let started = Instant::now();
-    let (partner, number, path, limit) = {
-        let catalogue = shared.catalogue();
-        let Some(Routed { partner, number, listener, rest }) = catalogue.route(request.uri().path()) else {
-            return Ok(refusal(StatusCode::NOT_FOUND, "no mock partner listens at this path"));
-        };
-        if !partner.runtime.is_running() {
-            return Err(Unanswered);
+    let (partner, number, path, limit) = match aim(&request, shared, only) {
+        Aimed::At(partner, number, path) => {
+            let limit = partner.listeners[number].body_bytes;
+            (partner, number, path, limit)
         }
-        if rest == "/health" && request.method() == Method::GET {
-            return Ok(json_answer(StatusCode::OK, &json!({"partner": *partner.id, "status": "up"})));
-        }
-        if let Some(description) = description(&request, listener, rest) {
-            return Ok(description);
-        }
-        (Arc::clone(partner), number, rest.to_owned(), listener.body_bytes)
+        Aimed::Done(served) => return served,
     };
     let (head, body) = request.into_parts();
     let body = match tokio::time::timeout(BODY, Limited::new(body, limit).collect()).await {
@@ -89,11 +81,54 @@ fn description(request: &Request<BodyIn>, listener: &Listener, rest: &str) -> Op
     }
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let fits = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b));
-    let url = format!("http://{}{}", host.filter(fits).unwrap_or("localhost"), listener.path);
+    let scheme = if listener.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}{}", host.filter(fits).unwrap_or("localhost"), listener.path);
     let text = contract.published(request.uri().query().unwrap_or_default(), &url)?;
     let mut response = Response::new(AnswerBody::whole(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
     Some(response)
+}
+
+/// Where a request belongs, or what there is to say without asking any stub.
+enum Aimed {
+    At(Arc<Partner>, usize, String),
+    Done(Served),
+}
+
+fn aim(request: &Request<BodyIn>, shared: &Shared, only: Option<&Place>) -> Aimed {
+    let nowhere = || Ok(refusal(StatusCode::NOT_FOUND, "no mock partner listens at this path"));
+    let found = match only {
+        Some(place) => match place.current() {
+            Some((partner, number)) => below(request.uri().path(), &partner.listeners[number].path)
+                .map(|rest| (Arc::clone(&partner), number, rest.to_owned())),
+            None => return Aimed::Done(Err(Unanswered)),
+        },
+        None => shared.catalogue().route(request.uri().path()).map(|routed| {
+            let Routed { partner, number, rest, .. } = routed;
+            (Arc::clone(partner), number, rest.to_owned())
+        }),
+    };
+    let Some((partner, number, rest)) = found else { return Aimed::Done(nowhere()) };
+    if !partner.runtime.is_running() {
+        return Aimed::Done(Err(Unanswered));
+    }
+    if rest == "/health" && request.method() == Method::GET {
+        let up = json_answer(StatusCode::OK, &json!({"partner": *partner.id, "status": "up"}));
+        return Aimed::Done(Ok(up));
+    }
+    match description(request, &partner.listeners[number], &rest) {
+        Some(description) => Aimed::Done(Ok(description)),
+        None => Aimed::At(partner, number, rest),
+    }
+}
+
+/// The rest of a path that lies at or below another.
+fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    match path.strip_prefix(prefix)? {
+        "" => Some("/"),
+        rest if rest.starts_with('/') => Some(rest),
+        _ => None,
+    }
 }
 
 async fn answer(

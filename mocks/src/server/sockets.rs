@@ -136,9 +136,8 @@ impl Sockets {
 fn wanted(catalogue: &Catalogue) -> impl Iterator<Item = (Name, &'static Protocol, u16)> {
     catalogue.partners.iter().flat_map(|partner| {
         partner.listeners.iter().filter_map(|listener| {
-            let protocol = protocols::find(listener.proto)?;
-            let name = (Arc::clone(&partner.id), Arc::clone(&listener.id));
-            Some((name, protocol, listener.port.unwrap_or(protocol.port)))
+            let (protocol, port) = protocols::of(listener)?;
+            Some(((Arc::clone(&partner.id), Arc::clone(&listener.id)), protocol, port))
         })
     })
 }

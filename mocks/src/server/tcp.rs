@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use tokio::net::TcpStream;
 
-use super::{sockets::Place, wire::Wire};
+use super::{sockets::Place, tls, wire::Wire};
 use crate::{
     answer::Rendered,
     exchange::exchange,
@@ -26,7 +26,7 @@ use send::{Sender, Then};
 /// Serves one connection.
 pub fn serve(stream: TcpStream, _: SocketAddr, place: Place) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        let wire = Wire::Plain(stream);
+        let Some(wire) = tls::accept(stream, &place).await else { return };
         let mut connection = Connection { reader: Reader::default(), sender: Sender::default(), wire, place };
         connection.serve().await;
     })

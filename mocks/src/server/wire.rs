@@ -14,7 +14,6 @@ use tokio_rustls::server::TlsStream;
 
 pub enum Wire {
     Plain(TcpStream),
-    #[expect(dead_code, reason = "made by TLS listeners")]
     Tls(Box<TlsStream<TcpStream>>),
 }
 

@@ -235,9 +235,13 @@ impl FaultKind {
         FAULT_KINDS.iter().find(|(_, name, number)| *name == text || *number == text).map(|(kind, ..)| *kind)
     }
 
-    /// Whether it strikes while a connection is made, before any request.
-    pub fn at_connect(self) -> bool {
-        matches!(self, Self::HandshakeAbort | Self::ExpiredCertificate)
+    /// Whether it strikes before there is a request: in the handshake, at the login, when a file is opened.
+    pub fn is_beforehand(self, proto: Proto) -> bool {
+        match self {
+            Self::HandshakeAbort | Self::ExpiredCertificate | Self::Refused => true,
+            Self::Maintenance => proto == Proto::Sftp,
+            _ => false,
+        }
     }
 
     /// Whether it changes a member of the answer's document, named by `field`.

@@ -59,6 +59,28 @@ impl FramingSpec {
     }
 }
 
+/// TLS on a listener's own port: TLS 1.2 and 1.3. Left empty, the certificate is one of the mock server's development authority.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "MockTls")]
+pub struct TlsSpec {
+    /// A PEM file of the partner's folder: the certificate and its intermediates, leaf first. Goes with `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// A PEM file of the partner's folder, or the `vault:` reference of a secret that holds the PEM text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Names and addresses that a development certificate is for, beside localhost and the address listened on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// A PEM file of the partner's folder: whose client certificates are believed. Left out: clients need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<String>,
+    /// With `clients`: a client without a certificate is served too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clients_optional: bool,
+}
+
 /// A mistake with its path.
 pub fn told(errors: Vec<SpecError>) -> impl Iterator<Item = (String, String)> {
     errors.into_iter().map(|error| (error.path, error.message))

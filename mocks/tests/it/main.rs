@@ -13,3 +13,4 @@ mod sealed;
 mod soap;
 mod state;
 mod tcp;
+mod tls;
