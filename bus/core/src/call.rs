@@ -1,4 +1,4 @@
-//! What is recorded of one call: who, what, when, how it ended, and one span per phase, step and attempt. Never a body.
+//! What is recorded of one call: who, what, when, how it ended, and one span per phase, step and attempt. A body only encrypted.
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,39 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Which of a call's two bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyPart {
+    Request,
+    Answer,
+}
+
+/// A body that is kept encrypted, beside the record: the record itself holds only what ties the two together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptBody {
+    pub part: BodyPart,
+    /// Size of the whole body.
+    pub bytes: u64,
+    /// Whether only its beginning was kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// SM3 in hex over the salt and the kept text; it outlives re-encryption and tells nothing without the salt.
+    pub digest: Box<str>,
+    /// SM4-GCM with the key's version inside, over the salt and the text. Empty where the record was read back.
+    #[serde(skip)]
+    pub sealed: Vec<u8>,
+}
+
+/// A business key of a call, such as an identity number: found by its keyed hash, shown masked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BusinessKey {
+    pub name: Arc<str>,
+    /// HMAC-SM3 in hex over name and value.
+    pub hash: Box<str>,
+    pub masked: Box<str>,
+}
+
 /// The whole record of one call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallRecord {
@@ -109,4 +142,8 @@ pub struct CallRecord {
     #[serde(default)]
     pub mocked: bool,
     pub spans: Vec<Span>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<BusinessKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<KeptBody>,
 }

@@ -8,13 +8,13 @@ pub mod ids;
 pub mod recorder;
 pub mod store;
 
-pub use call::{CallRecord, Outcome, Span, SpanKind};
+pub use call::{BodyPart, BusinessKey, CallRecord, KeptBody, Outcome, Span, SpanKind};
 pub use clock::{Clock, SystemClock};
 pub use connector::{Answer, AnswerBody, Connector, EndpointHealth, Outbound, OutboundBody};
 pub use fault::{Blame, Fault, FaultCode, Repeat};
 pub use ids::CallId;
 pub use recorder::{RecordPolicy, Recorded, Recorder};
-pub use store::{CallFilter, CallSummary, Store, StoreError};
+pub use store::{CallFilter, CallSummary, SealedBody, Store, StoreError};
 
 /// A boxed future, used only where a trait object needs one.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,5 +1,5 @@
 //! The call index behind the local log: what `qiao trace`, the console and auditors read.
-use crate::{BoxFuture, CallId, CallRecord, Outcome};
+use crate::{BodyPart, BoxFuture, CallId, CallRecord, Outcome};
 
 /// One line of a call listing.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -20,9 +20,14 @@ pub struct CallFilter {
     pub interface: Option<String>,
     pub caller: Option<String>,
     pub outcome: Option<Outcome>,
+    /// Name and keyed hash (hex) of a business key.
+    pub key: Option<(String, String)>,
     pub before: Option<CallId>,
     pub limit: usize,
 }
+
+/// An encrypted body and which of the call's two it is.
+pub type SealedBody = (BodyPart, Vec<u8>);
 
 /// Why the store did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,12 @@ pub trait Store: Send + Sync {
     fn call(&self, id: CallId) -> BoxFuture<'_, Result<Option<CallRecord>, StoreError>>;
 
     fn calls<'a>(&'a self, filter: &'a CallFilter) -> BoxFuture<'a, Result<Vec<CallSummary>, StoreError>>;
+
+    /// The encrypted bodies kept of a call, in the order of their parts; a store that keeps none says so by its error.
+    fn bodies(&self, id: CallId) -> BoxFuture<'_, Result<Vec<SealedBody>, StoreError>> {
+        let reason = format!("it keeps no bodies, so none of call {id}");
+        Box::pin(async { Err(StoreError::Unavailable { place: "this store".to_owned(), reason }) })
+    }
 
     /// How many calls are stored.
     fn count_calls(&self) -> BoxFuture<'_, Result<u64, StoreError>>;

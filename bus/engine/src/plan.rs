@@ -4,6 +4,7 @@ mod draft;
 pub(crate) mod flow;
 pub(crate) mod forms;
 pub(crate) mod interface;
+pub(crate) mod keep;
 mod router;
 pub(crate) mod steps;
 pub(crate) mod system;
@@ -22,6 +23,7 @@ use qiao_vault::Vault;
 
 pub use access::{CallerPlan, CallerProof, GrantPlan};
 pub use interface::InterfacePlan;
+pub use keep::{Kept, KeptKey};
 pub use router::Routed;
 pub use system::SystemPlan;
 pub use window::{Window, quota_day};

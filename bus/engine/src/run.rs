@@ -36,6 +36,7 @@ pub use spans::{End, MOST_SPANS, SpanGuard, SpanLog, outcome_of};
 use crate::plan::{
     CallerPlan, InterfacePlan, Plan,
     interface::{FlowPlan, Work},
+    keep::Kept,
 };
 use context::{Bounds, CallContext, Reply, Stop};
 use scope::{Base, CallDocument, FlowScope};
@@ -68,6 +69,8 @@ pub struct CallOutput {
     pub fault: Option<Fault>,
     /// Whether a mock partner took part.
     pub mocked: bool,
+    /// What the interface keeps of its calls; none where the request could not be opened either.
+    pub kept: Option<Kept>,
 }
 
 /// Stand-ins named in `X-Degraded`; the others are counted.
@@ -84,12 +87,14 @@ pub async fn run(
 ) -> CallOutput {
     let deadline = tokio::time::Instant::from_std(input.deadline);
     let context = CallContext::new(input.call, deadline, input.traceparent.clone(), spans.clone());
-    let mut opened = false;
-    let mut degraded = Vec::new();
-    let ended = phases(plan, interface, &input, &context, &mut opened, &mut degraded).await;
+    let mut so_far = SoFar::default();
+    let ended = phases(plan, interface, &input, &context, &mut so_far).await;
     let span = spans.open(None, SpanKind::Phase, "respond".into());
-    let mut output = answer(&context, ended, &degraded);
-    let envelope = input.caller.as_ref().and_then(|caller| caller.envelope()).filter(|_| opened);
+    let mut output = answer(&context, ended, &so_far.degraded);
+    if let (Some(keep), Some(kept)) = (&interface.keep, &mut so_far.kept) {
+        keep.answer(kept, &output.body);
+    }
+    let envelope = input.caller.as_ref().and_then(|caller| caller.envelope()).filter(|_| so_far.opened);
     if let Some(envelope) = envelope
         && let Err(fault) = open::seal(envelope, &input, &mut output)
     {
@@ -97,25 +102,37 @@ pub async fn run(
         output = fault_output(&context, fault);
     }
     output.mocked = context.mocked.load(Relaxed);
+    output.kept = so_far.kept;
     let end = End::of(output.outcome).bytes(output.body.len() as u64, 0);
     span.finish(end.note(&format!("status {}", output.status.as_u16())));
     output
 }
 
-/// Everything before the answer. `opened` tells whether the caller's envelope was opened: from then on answers are sealed.
+/// What is known of a call besides how it ended.
+#[derive(Default)]
+struct SoFar {
+    /// The caller's envelope was opened: from then on answers are sealed.
+    opened: bool,
+    degraded: Vec<String>,
+    kept: Option<Kept>,
+}
+
+/// Everything before the answer.
 async fn phases(
     plan: &Arc<Plan>,
     interface: &Arc<InterfacePlan>,
     input: &CallInput<'_>,
     context: &Arc<CallContext>,
-    opened: &mut bool,
-    degraded: &mut Vec<String>,
+    so_far: &mut SoFar,
 ) -> Result<(), Stop> {
     let Work::Flow(flow) = &interface.work else {
         return Err(Fault::new(&fault_codes::INTERNAL, "a forwarded interface has no flow to run").into());
     };
     let request = phase(context, "open", || open::open(input))?;
-    *opened = input.caller.as_ref().is_some_and(|caller| caller.is_sealed());
+    so_far.opened = input.caller.as_ref().is_some_and(|caller| caller.is_sealed());
+    so_far.kept =
+        interface.keep.as_ref().map(|keep| keep.request(&request.document, || request.bytes(input)));
+    let request = request.document;
     phase(context, "validate", || match &interface.request {
         Some(schema) => steps::check(schema, &request, true),
         None => Ok(()),
@@ -124,11 +141,11 @@ async fn phases(
     let span = context.spans.open(None, SpanKind::Phase, "flow".into());
     let bounds = Bounds { deadline: context.deadline, parent: span.index() };
     let ended = steps::run_steps(context, &flow.steps, &mut scope, bounds).await;
-    degraded.extend(
+    so_far.degraded.extend(
         scope.degraded.iter().take(MOST_MARKS).map(|(step, from)| format!("{step}={}", from.as_str())),
     );
     if scope.degraded.len() > MOST_MARKS {
-        degraded.push(format!("+{}", scope.degraded.len() - MOST_MARKS));
+        so_far.degraded.push(format!("+{}", scope.degraded.len() - MOST_MARKS));
     }
     match &ended {
         Ok(()) => span.finish(End::of(Outcome::Failed).note("the flow ended without an answer")),
@@ -228,6 +245,7 @@ fn reply_output(reply: Reply, degraded: bool) -> CallOutput {
         outcome,
         fault: None,
         mocked: false,
+        kept: None,
     }
 }
 
@@ -239,6 +257,7 @@ fn fault_output(context: &CallContext, fault: Fault) -> CallOutput {
         outcome: outcome_of(&fault),
         fault: Some(fault),
         mocked: false,
+        kept: None,
     }
 }
 

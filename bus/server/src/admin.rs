@@ -13,7 +13,11 @@ use qiao_core::{CallFilter, CallId, Outcome, StoreError};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::node::Node;
+use crate::{
+    acts::{MACHINE, Who},
+    admin_calls,
+    node::Node,
+};
 
 mod vault;
 
@@ -27,7 +31,8 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
         .route("/api/interfaces", get(interfaces))
         .route("/api/partners", get(partners))
         .route("/api/reload", post(reload))
-        .with_state(Arc::clone(&node));
+        .with_state(Arc::clone(&node))
+        .merge(admin_calls::router(Arc::clone(&node)));
     if let Some(mocks) = mocks {
         api = api.merge(mocks);
     }
@@ -43,12 +48,13 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
 }
 
 /// Lets in who knows the token in the node's data folder.
-async fn token_needed(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
+async fn token_needed(State(node): State<Arc<Node>>, mut request: Request, next: Next) -> Response {
     let given = request
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     if given.is_some_and(|given| node.token_matches(given)) {
+        request.extensions_mut().insert(Who(MACHINE.into()));
         return next.run(request).await;
     }
     let text = "the admin API needs `Authorization: Bearer <token>`; the token stands in node.json in the node's data folder";
@@ -102,6 +108,7 @@ async fn calls(State(node): State<Arc<Node>>, Query(query): Query<CallQuery>) ->
         interface: query.interface,
         caller: query.caller,
         outcome: query.outcome,
+        key: None,
         before: query.before,
         limit: query.limit.unwrap_or(50).min(1000),
     };
@@ -125,7 +132,7 @@ async fn call(State(node): State<Arc<Node>>, Path(id): Path<String>) -> Response
 }
 
 /// The store's answer within ten seconds, or the response that says why not.
-async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Response> {
+pub(crate) async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Response> {
     let failed =
         |text: String| (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": text}))).into_response();
     match tokio::time::timeout(Duration::from_secs(10), answer).await {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 use http::{HeaderMap, StatusCode};
 use qiao_core::{BoxFuture, CallId, CallRecord, Clock, Fault, Outcome, Recorder, SpanKind, SystemClock};
 use qiao_engine::{
-    plan::{CallerPlan, InterfacePlan},
+    plan::{CallerPlan, InterfacePlan, Kept},
     run::{End, SpanLog},
 };
 
@@ -15,6 +15,7 @@ use crate::{
         headers::{self, TraceParent},
     },
     handler::{self, BusHandler},
+    keeper::Keeper,
     metrics::Metrics,
     observe::Observer,
     passage::Passage,
@@ -55,6 +56,8 @@ impl Call {
             trace_id: Some(trace.trace_id().into()),
             mocked: false,
             spans: Vec::new(),
+            keys: Vec::new(),
+            bodies: Vec::new(),
         };
         Self {
             active,
@@ -155,6 +158,11 @@ impl Call {
             }
             _ => {}
         }
+    }
+
+    /// Keeps bodies and business keys with the record, encrypted and hashed.
+    pub fn keep(&mut self, keeper: &Keeper, kept: &Kept) {
+        self.change(|record| keeper.keep(record, kept));
     }
 
     /// The call was turned away with a fault before or instead of its flow.

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod manifest;
 pub mod mocks;
 pub mod out;
+pub mod reencrypt;
 pub mod selftest;
 pub mod serve;
 mod show;

@@ -18,6 +18,7 @@ use crate::{
     active::{Active, ActiveSlot},
     call::Call,
     gateway::{GatewayBody, Handler, Peer, Refusal, ResponseBody, headers},
+    keeper::Keeper,
     metrics::Metrics,
     observe::Observer,
     passage::Passage,
@@ -38,6 +39,7 @@ pub struct BusHandler {
     pub vault: Vault,
     pub recorder: Arc<dyn Recorder>,
     pub metrics: Arc<Metrics>,
+    pub keeper: Arc<Keeper>,
     /// Told of every recorded call: the demo's live lines.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -201,6 +203,9 @@ impl BusHandler {
             }
         }
         call.ended(output.outcome, output.fault.as_ref(), output.mocked);
+        if let Some(kept) = &output.kept {
+            call.keep(&self.keeper, kept);
+        }
         let mut response = answer(output.status, output.headers, output.body);
         call.mark(response.headers_mut());
         call.record(response.status(), response.body().whole_len()).await;

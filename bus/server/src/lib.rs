@@ -1,7 +1,9 @@
 //! The parts of the `qiao` binary, as a library so that tests can drive them.
 pub mod access;
 pub mod active;
+pub mod acts;
 pub mod admin;
+pub mod admin_calls;
 pub mod call;
 pub mod caller;
 pub mod catalogue;
@@ -14,6 +16,7 @@ pub mod gateway;
 pub mod handler;
 pub mod housekeeping;
 pub mod integrity;
+pub mod keeper;
 pub mod key_actions;
 pub mod live_lines;
 pub mod logging;

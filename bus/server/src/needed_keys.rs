@@ -11,6 +11,11 @@ pub const GRANTS_SEAL: &str = "vault:grants/seal";
 /// Signs the chain of call records.
 pub const AUDIT_SIGN: &str = "vault:audit/sign";
 
+/// Encrypts kept bodies.
+pub const RECORD_DATA: &str = "vault:record/data";
+/// Hashes business keys.
+pub const RECORD_INDEX: &str = "vault:record/index";
+
 /// Where a key comes from, seen from the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +80,8 @@ pub fn node_keys(config: &Config) -> Vec<NeededKey> {
     }
     if config.record.enabled {
         add(AUDIT_SIGN, KeyKind::Sm2, Purpose::Sign, "settings record");
+        add(RECORD_DATA, KeyKind::Sm4, Purpose::Encrypt, "settings record");
+        add(RECORD_INDEX, KeyKind::Hmac, Purpose::Mac, "settings record");
     }
     needed
 }

@@ -26,6 +26,7 @@ use crate::{
     gateway::GatewayStats,
     housekeeping,
     integrity::{self, IntegrityProblem},
+    keeper::Keeper,
     metrics::Metrics,
     needed_keys,
     no_record::NoRecorder,
@@ -71,6 +72,7 @@ pub struct Node {
     pub active: Arc<ActiveSlot>,
     pub connectors: Arc<Connectors>,
     pub recorder: Arc<dyn Recorder>,
+    pub keeper: Arc<Keeper>,
     embedded: Embedded,
     token: String,
     draining: AtomicBool,
@@ -99,6 +101,7 @@ impl Node {
         );
         let metrics = Metrics::new().map_err(|error| NodeError::unusable("the metrics", error))?;
         let transport = Transport::new().map_err(|error| NodeError::unusable("the vault", error))?;
+        let keeper = Arc::new(Keeper::new(&vault));
         Ok(Self {
             vault,
             unsealing: Unsealing::default(),
@@ -107,6 +110,7 @@ impl Node {
             active: Arc::default(),
             connectors: Arc::new(connectors),
             recorder,
+            keeper,
             embedded,
             token,
             draining: AtomicBool::new(false),

@@ -100,6 +100,7 @@ impl Running {
             vault: node.vault.clone(),
             recorder: Arc::clone(&node.recorder),
             metrics: Arc::clone(&node.metrics),
+            keeper: Arc::clone(&node.keeper),
             observer,
         };
         let mut gateway = Gateway::new(Arc::new(handler), Arc::new(limits(settings)));

@@ -5,10 +5,10 @@
 mod decode;
 mod encode;
 
-pub use decode::{CodecError, Summary, decode, summary};
+pub use decode::{CodecError, Summary, decode, keys, summary};
 pub use encode::{Encoded, encode};
 
-use qiao_core::{Outcome, SpanKind};
+use qiao_core::{BodyPart, Outcome, SpanKind};
 
 /// The first byte of every payload. Raised only when old readers would misread, not when fields are added.
 pub const FORMAT_VERSION: u8 = 1;
@@ -35,6 +35,24 @@ mod call {
     pub const MOCKED: u32 = 14;
     pub const SPAN: u32 = 15;
     pub const SPANS_DROPPED: u32 = 16;
+    // 17 and 18 are the record's place in the chain: crate::chain.
+    pub const BODY: u32 = 19;
+    pub const KEY: u32 = 20;
+}
+
+/// Field numbers of a kept body.
+mod body {
+    pub const PART: u32 = 1;
+    pub const BYTES: u32 = 2;
+    pub const CUT: u32 = 3;
+    pub const DIGEST: u32 = 4;
+}
+
+/// Field numbers of a business key.
+mod key {
+    pub const NAME: u32 = 1;
+    pub const HASH: u32 = 2;
+    pub const MASKED: u32 = 3;
 }
 
 /// Field numbers of a span.
@@ -83,6 +101,23 @@ pub fn outcome_of(number: u64) -> Option<Outcome> {
         8 => Outcome::Abandoned,
         _ => return None,
     })
+}
+
+/// The stored number of a body's part, also in the store's `part` column.
+pub fn part_number(part: BodyPart) -> u8 {
+    match part {
+        BodyPart::Request => 1,
+        BodyPart::Answer => 2,
+    }
+}
+
+/// The part of a stored number.
+pub fn part_of(number: u64) -> Option<BodyPart> {
+    match number {
+        1 => Some(BodyPart::Request),
+        2 => Some(BodyPart::Answer),
+        _ => None,
+    }
 }
 
 fn kind_number(kind: SpanKind) -> u8 {

@@ -3,6 +3,7 @@
 //! A record is *kept* once its bytes were written to the log file; a killed process does not lose it. The index is
 //! filled from the log by one thread and may lag or be down; the log is the truth until the index has it durably.
 pub mod audit;
+pub mod body;
 pub mod chain;
 pub mod codec;
 pub mod embedded;
@@ -21,4 +22,4 @@ pub use keys::SqliteKeyStorage;
 pub use log::{LogError, LogId, Position};
 pub use recorder::{CloseReport, RecorderConfig, RecorderCounters, SegmentRecorder, SyncPolicy};
 pub use ship::{ShipReport, ShipTarget};
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteStore, bodies::BodyRows};

@@ -1,4 +1,5 @@
 //! The embedded call index: one SQLite file in WAL mode, written by the shipping thread, read through a small pool.
+pub(crate) mod bodies;
 mod pool;
 pub(crate) mod schema;
 pub(crate) mod ship;
@@ -11,7 +12,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use qiao_core::{BoxFuture, CallFilter, CallId, CallRecord, CallSummary, Outcome, Store, StoreError};
+use qiao_core::{
+    BoxFuture, CallFilter, CallId, CallRecord, CallSummary, Outcome, SealedBody, Store, StoreError,
+};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ToSql};
 
 use self::{pool::Pool, tail::Tail};
@@ -207,6 +210,13 @@ fn list(connection: &Connection, filter: &CallFilter) -> rusqlite::Result<Vec<Ca
         let but = if outcome == Outcome::Ok { "" } else { " AND outcome <> 1" };
         sql.push_str(&format!(" AND outcome = {}{but}", codec::outcome_number(outcome)));
     }
+    if let Some((name, hash)) = &filter.key {
+        values.extend([name as &dyn ToSql, hash]);
+        let (name, hash) = (values.len() - 1, values.len());
+        sql.push_str(&format!(
+            " AND id IN (SELECT id FROM call_keys WHERE name = ?{name} AND hash = ?{hash})"
+        ));
+    }
     values.push(&limit);
     sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", values.len()));
     connection.prepare_cached(&sql)?.query_map(values.as_slice(), line)?.collect()
@@ -238,6 +248,13 @@ impl Store for SqliteStore {
 
     fn calls<'a>(&'a self, filter: &'a CallFilter) -> BoxFuture<'a, Result<Vec<CallSummary>, StoreError>> {
         Box::pin(self.list(filter))
+    }
+
+    fn bodies(&self, id: CallId) -> BoxFuture<'_, Result<Vec<SealedBody>, StoreError>> {
+        Box::pin(async move {
+            self.flush(FLUSH_FOR_CALL).await;
+            self.read(move |connection| bodies::of_call(connection, id)).await
+        })
     }
 
     fn count_calls(&self) -> BoxFuture<'_, Result<u64, StoreError>> {

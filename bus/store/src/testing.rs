@@ -1,6 +1,6 @@
 //! Records for this crate's own tests: one fixed sample and a generator of arbitrary ones.
 use proptest::prelude::*;
-use qiao_core::{CallId, CallRecord, Outcome, Span, SpanKind};
+use qiao_core::{BodyPart, BusinessKey, CallId, CallRecord, KeptBody, Outcome, Span, SpanKind};
 
 /// A record as a composite call leaves it: phases, steps, one attempt each.
 pub fn sample(id: CallId) -> CallRecord {
@@ -38,6 +38,12 @@ pub fn sample(id: CallId) -> CallRecord {
             span(3, SpanKind::Attempt, "http://card-system/query"),
             span(4, SpanKind::Phase, "respond"),
         ],
+        keys: vec![BusinessKey {
+            name: "idNo".into(),
+            hash: "ab".repeat(32).into(),
+            masked: "310***4511".into(),
+        }],
+        bodies: Vec::new(),
     }
 }
 
@@ -68,29 +74,50 @@ fn span() -> impl Strategy<Value = Span> {
     })
 }
 
+fn key() -> impl Strategy<Value = BusinessKey> {
+    (".{0,20}", "[0-9a-f]{64}", ".{0,20}").prop_map(|(name, hash, masked)| BusinessKey {
+        name: name.into(),
+        hash: hash.into(),
+        masked: masked.into(),
+    })
+}
+
+fn body() -> impl Strategy<Value = KeptBody> {
+    let part = prop_oneof![Just(BodyPart::Request), Just(BodyPart::Answer)];
+    (part, any::<u64>(), any::<bool>(), "[0-9a-f]{64}").prop_map(|(part, bytes, cut, digest)| KeptBody {
+        part,
+        bytes,
+        cut,
+        digest: digest.into(),
+        sealed: Vec::new(),
+    })
+}
+
 /// Any record the types allow, up to eight spans.
 pub fn any_record() -> impl Strategy<Value = CallRecord> {
     let who = (any::<[u8; 16]>(), ".{0,40}", ".{0,40}", outcome(), any::<Option<u16>>(), any::<u16>());
     let numbers = (any::<u64>(), any::<i64>(), any::<u64>(), any::<u64>(), any::<u64>());
     let texts = (proptest::option::of("[!-~]{0,128}"), proptest::option::of("[0-9a-f]{32}"), any::<bool>());
-    (who, numbers, texts, proptest::collection::vec(span(), 0..8)).prop_map(|(who, numbers, texts, spans)| {
-        CallRecord {
-            id: CallId::from_bytes(who.0),
-            interface: who.1.into(),
-            caller: who.2.into(),
-            plan: numbers.0,
-            started_us: numbers.1,
-            duration_us: numbers.2,
-            outcome: who.3,
-            fault: who.4,
-            status: who.5,
-            bytes_in: numbers.3,
-            bytes_out: numbers.4,
-            request_id: texts.0.map(Into::into),
-            trace_id: texts.1.map(Into::into),
-            mocked: texts.2,
-            spans,
-        }
+    let kept = (proptest::collection::vec(key(), 0..3), proptest::collection::vec(body(), 0..3));
+    let all = (who, numbers, texts, proptest::collection::vec(span(), 0..8), kept);
+    all.prop_map(|(who, numbers, texts, spans, kept)| CallRecord {
+        id: CallId::from_bytes(who.0),
+        interface: who.1.into(),
+        caller: who.2.into(),
+        plan: numbers.0,
+        started_us: numbers.1,
+        duration_us: numbers.2,
+        outcome: who.3,
+        fault: who.4,
+        status: who.5,
+        bytes_in: numbers.3,
+        bytes_out: numbers.4,
+        request_id: texts.0.map(Into::into),
+        trace_id: texts.1.map(Into::into),
+        mocked: texts.2,
+        spans,
+        keys: kept.0,
+        bodies: kept.1,
     })
 }
 

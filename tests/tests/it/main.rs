@@ -6,6 +6,7 @@ mod ending;
 mod hanging_up;
 mod house_rules;
 mod integrity;
+mod kept_bodies;
 mod keys;
 mod limits;
 mod passing_through;

@@ -1,4 +1,6 @@
 //! What the bus offers to callers: an id, an exposure, a contract, a flow, and examples that prove it.
+use std::collections::BTreeMap;
+
 use qiao_core::RecordPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,12 @@ pub struct InterfaceDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<RecordPolicyName>")]
     pub record: Option<RecordPolicy>,
+    /// Whether request and answer are kept with the record: `sealed`, encrypted under a key of the vault. Not kept when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<Bodies>,
+    /// Business keys by which calls are found later: name → where it is. Kept as a keyed hash and shown masked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, KeyDefinition>,
     #[serde(default)]
     pub contract: Contract,
     /// Passes bodies through unread to one operation, instead of a flow.
@@ -47,6 +55,25 @@ pub struct InterfaceDefinition {
     pub flow: Vec<Step>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+}
+
+/// What becomes of bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bodies {
+    /// SM4-GCM under `vault:record/data`, up to 64 KiB of each; opened by `qiao trace --reveal`, which is recorded itself.
+    Sealed,
+}
+
+/// A business key of an interface's requests, such as an identity number.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KeyDefinition {
+    /// JSONPath in the request: `$.request.person.idNo`.
+    pub from: String,
+    /// Characters shown at the start and at the end, the others masked; none when left out.
+    #[serde(default)]
+    pub shown: (u8, u8),
 }
 
 /// The names of [`RecordPolicy`] for the schema.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     draft::Draft,
     flow::Steps,
+    keep::KeepPlan,
     steps::FlowCompiler,
     system::{self, OperationPlan, SystemPlan},
 };
@@ -31,6 +32,8 @@ pub struct InterfacePlan {
     /// Bound on the request body.
     pub body_bytes: u64,
     pub record: RecordPolicy,
+    /// What of a call is kept with its record; none where nothing is.
+    pub(crate) keep: Option<KeepPlan>,
     /// Switched off.
     pub off: bool,
     pub(crate) request: Option<Validator>,
@@ -92,6 +95,7 @@ pub(crate) fn compile(
             None
         }
     };
+    let keep = KeepPlan::compile(definition, draft);
     let (path, prefix) = exposure(definition, draft);
     let methods = match definition.expose.methods.as_slice() {
         [] => vec![Method::POST],
@@ -105,6 +109,7 @@ pub(crate) fn compile(
         deadline: definition.deadline.map_or(DEADLINE, |deadline| deadline.0),
         body_bytes: definition.body_bytes.map_or(BODY_BYTES, |bytes| bytes.0),
         record: definition.record.unwrap_or_default(),
+        keep,
         off: definition.off,
         request: request?,
         work: work?,

@@ -1,10 +1,11 @@
 //! The first and the last thing done to a call's body: open what the caller sealed, seal what it gets.
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use qiao_core::{Fault, fault_codes};
 use qiao_mappings::{Codec, CodecSpec};
-use qiao_vault::{Envelope, Params, VaultError};
+use qiao_vault::{Envelope, Params, VaultError, Zeroizing};
 use serde_json::Value;
 
 use super::{CallInput, CallOutput, answer, aside::stepping_aside, no_document};
@@ -16,9 +17,10 @@ static JSON: LazyLock<Codec> = LazyLock::new(|| {
 
 /// The request document: the body as JSON, opened first where the caller seals. Errors: `BAD_REQUEST` for what is not
 /// JSON; `BAD_SIGNATURE` for an envelope that does not hold, which never says why.
-pub(crate) fn open(input: &CallInput<'_>) -> Result<Value, Fault> {
+pub(crate) fn open(input: &CallInput<'_>) -> Result<Opened, Fault> {
     let Some(envelope) = input.caller.as_ref().and_then(|caller| caller.envelope()) else {
-        return if input.body.is_empty() { Ok(no_document()) } else { decode(&input.body) };
+        let document = if input.body.is_empty() { no_document() } else { decode(&input.body)? };
+        return Ok(Opened { document, plain: None });
     };
     let sealed = decode(&input.body)?;
     if !sealed.is_object() {
@@ -31,7 +33,21 @@ pub(crate) fn open(input: &CallInput<'_>) -> Result<Value, Fault> {
         }
         error => Fault::new(&fault_codes::BAD_SIGNATURE, error.operator_detail()),
     })?;
-    if plain.is_empty() { Ok(no_document()) } else { decode(&plain) }
+    let document = if plain.is_empty() { no_document() } else { decode(&plain)? };
+    Ok(Opened { document, plain: Some(plain) })
+}
+
+/// A request as the flow sees it, and its bytes where they were sealed.
+pub(crate) struct Opened {
+    pub document: Value,
+    plain: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Opened {
+    /// The body in the clear.
+    pub fn bytes(&self, input: &CallInput<'_>) -> Bytes {
+        self.plain.as_ref().map_or_else(|| input.body.clone(), |plain| Bytes::copy_from_slice(plain))
+    }
 }
 
 /// Seals an answer in place.

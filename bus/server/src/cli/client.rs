@@ -43,6 +43,15 @@ pub async fn admin(node: &RunFile, path: &str) -> Result<(u16, Vec<u8>), Failed>
     send(node, Method::GET, path, Vec::new()).await
 }
 
+/// One POST of a JSON document to the node's admin API: status and body.
+pub async fn post(
+    node: &RunFile,
+    path: &str,
+    document: &serde_json::Value,
+) -> Result<(u16, Vec<u8>), Failed> {
+    send(node, Method::POST, path, serde_json::to_vec(document)?).await
+}
+
 /// One request to the node's admin API, with a JSON body unless that is empty: status and body.
 pub async fn send(
     node: &RunFile,

@@ -84,6 +84,8 @@ enum Action {
     Approve(request::Approve),
     /// Show the root operations so far, and who approved them
     Journal(place::Place),
+    /// Bring every kept body under the current version of vault:record/data, beside a running node too
+    Reencrypt(super::reencrypt::Arguments),
     /// Run the cryptographic self-test: published vectors of every algorithm
     SelfTest(Test),
 }
@@ -126,6 +128,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
         Action::Request(arguments) => request::request(&arguments),
         Action::Approve(arguments) => request::approve(&arguments),
         Action::Journal(place) => list::journal(&place),
+        Action::Reencrypt(arguments) => super::reencrypt::run(&arguments),
         Action::SelfTest(arguments) => self_test(&arguments),
     }
 }

@@ -1,6 +1,7 @@
 //! `qiao trace CALL_ID`: the waterfall of a call, from the running node or from its data folder.
-use qiao_core::{CallId, CallRecord, Outcome, Span, Store, fault_codes};
+use qiao_core::{BodyPart, CallId, CallRecord, Outcome, Span, Store, fault_codes};
 use qiao_store::SqliteStore;
+use serde_json::{Value, json};
 
 use super::{Failed, NodeArguments, client, out::say, show};
 use crate::running;
@@ -8,22 +9,81 @@ use crate::running;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The id in the answer's X-Qiao-Call-Id header
-    call_id: CallId,
+    #[arg(required_unless_present = "find")]
+    call_id: Option<CallId>,
     #[command(flatten)]
     node: NodeArguments,
     /// For machines: the whole record as JSON
     #[arg(long)]
     json: bool,
+    /// Show the kept bodies in the clear: needs a running node and a reason, and is recorded
+    #[arg(long, requires = "reason")]
+    reveal: bool,
+    /// Why, 4 to 160 characters
+    #[arg(long, value_name = "TEXT", requires = "reveal")]
+    reason: Option<String>,
+    /// List the calls with a business key of this name, whose value is read from standard input
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["call_id", "reveal"])]
+    find: Option<String>,
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
-    let record = super::runtime(Some(1))?.block_on(find(&arguments, arguments.call_id))?;
+    let runtime = super::runtime(Some(1))?;
+    let Some(id) = arguments.call_id else { return runtime.block_on(listed(&arguments)) };
+    if let Some(reason) = &arguments.reason {
+        return runtime.block_on(revealed(&arguments, id, reason));
+    }
+    let record = runtime.block_on(find(&arguments, id))?;
     if arguments.json {
         say!("{}", serde_json::to_string_pretty(&record)?);
     } else {
         say!("{}", waterfall(&record));
     }
     Ok(())
+}
+
+/// The calls with a business key.
+async fn listed(arguments: &Arguments) -> Result<(), Failed> {
+    let value = std::io::read_to_string(std::io::stdin())?;
+    let asked = json!({"key": arguments.find, "value": value.trim()});
+    let body = asked_of(arguments, "/api/calls/search", &asked).await?;
+    if arguments.json {
+        say!("{body}");
+        return Ok(());
+    }
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let rows: Vec<_> = body.as_array().into_iter().flatten().collect();
+    let row = |row: &&Value| {
+        vec![text(row, "id"), text(row, "interface"), text(row, "caller"), text(row, "outcome")]
+    };
+    say!("{}", show::table(&["CALL", "INTERFACE", "CALLER", "OUTCOME"], rows.iter().map(row).collect()));
+    Ok(())
+}
+
+/// The kept bodies of a call.
+async fn revealed(arguments: &Arguments, id: CallId, reason: &str) -> Result<(), Failed> {
+    let body = asked_of(arguments, &format!("/api/calls/{id}/reveal"), &json!({"reason": reason})).await?;
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&body)?);
+        return Ok(());
+    }
+    for part in ["request", "answer"] {
+        if let Some(kept) = body.get(part) {
+            let cut = if kept["cut"] == true { ", cut" } else { "" };
+            say!("{part} ({} bytes{cut})\n{}", kept["bytes"], kept["text"].as_str().unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+async fn asked_of(arguments: &Arguments, path: &str, document: &Value) -> Result<Value, Failed> {
+    let node = client::node(&arguments.node.node)?;
+    let (status, body) = client::post(&node, path, document).await?;
+    if status == 200 {
+        return Ok(serde_json::from_slice(&body)?);
+    }
+    let told: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(Failed(told["error"].as_str().map_or_else(|| format!("the node answered {status}"), str::to_owned)))
 }
 
 async fn find(arguments: &Arguments, id: CallId) -> Result<CallRecord, Failed> {
@@ -75,7 +135,17 @@ pub fn waterfall(record: &CallRecord) -> String {
     );
     let table =
         show::table(&["STEP", "", "START ms", "TOOK ms", "OUTCOME", "OUT/IN bytes", "NOTE"], rows.collect());
-    format!("{head}\n{table}")
+    format!("{head}{}\n{table}", kept(record))
+}
+
+/// Business keys masked, and what is kept of the bodies.
+fn kept(record: &CallRecord) -> String {
+    let keys = record.keys.iter().map(|key| format!("key       {} {}\n", key.name, key.masked));
+    let bodies = record.bodies.iter().map(|body| {
+        let part = if body.part == BodyPart::Request { "request" } else { "answer" };
+        format!("kept      {part}, {} bytes, encrypted: --reveal --reason TEXT shows it\n", body.bytes)
+    });
+    keys.chain(bodies).collect()
 }
 
 fn or_dash(text: &str) -> &str {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Audit, Finding, Trust, WalkedLog};
 use crate::{
-    Checkpoint, LogId, Position,
+    Checkpoint, LogId, Position, body,
     chain::{self, Digest, Head},
     codec,
     log::{reader::Reader, segment},
@@ -261,6 +261,7 @@ impl<'a> Walk<'a> {
                         let call = codec::summary(payload).ok().map(|head| head.id);
                         self.record(place, call, payload)?;
                     }
+                    (None, None) if body::of_payload(framed).is_some() => {}
                     (None, None) => {
                         let what = "a record of its files carries no place in the chain";
                         return Err(self.finding(Some(self.head.records + 1), None, what).into());

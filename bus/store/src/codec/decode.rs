@@ -1,9 +1,11 @@
 //! Reads a payload back: whole for a trace, or only what a listing shows. Refuses bad input, never panics.
 use std::sync::Arc;
 
-use qiao_core::{CallId, CallRecord, Outcome, Span, SpanKind};
+use qiao_core::{BusinessKey, CallId, CallRecord, KeptBody, Outcome, Span, SpanKind};
 
-use super::{DELIMITED, FIXED32, FIXED64, FORMAT_VERSION, VARINT, call, kind_of, outcome_of, span};
+use super::{
+    DELIMITED, FIXED32, FIXED64, FORMAT_VERSION, VARINT, body, call, key, kind_of, outcome_of, part_of, span,
+};
 
 /// Why a payload cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +37,30 @@ pub struct Summary<'a> {
 
 /// Reads the head of a payload.
 pub fn summary(payload: &[u8]) -> Result<Summary<'_>, CodecError> {
-    head(payload, |_| Ok(())).map(|head| head.summary)
+    head(payload, |_, _| Ok(())).map(|head| head.summary)
+}
+
+/// Every business key of a payload.
+pub fn keys(payload: &[u8]) -> Result<Vec<BusinessKey>, CodecError> {
+    let mut keys = Vec::new();
+    head(payload, |field, bytes| {
+        if field == call::KEY {
+            keys.push(read_key(bytes)?);
+        }
+        Ok(())
+    })?;
+    Ok(keys)
 }
 
 /// Reads a whole payload.
 pub fn decode(payload: &[u8]) -> Result<CallRecord, CodecError> {
-    let mut spans = Vec::new();
-    let head = head(payload, |bytes| {
-        spans.push(read_span(bytes)?);
+    let (mut spans, mut keys, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    let head = head(payload, |field, bytes| {
+        match field {
+            call::SPAN => spans.push(read_span(bytes)?),
+            call::KEY => keys.push(read_key(bytes)?),
+            _ => bodies.push(read_body(bytes)?),
+        }
         Ok(())
     })?;
     let summary = head.summary;
@@ -62,6 +80,8 @@ pub fn decode(payload: &[u8]) -> Result<CallRecord, CodecError> {
         trace_id: head.trace_id.map(Box::from),
         mocked: head.mocked,
         spans,
+        keys,
+        bodies,
     })
 }
 
@@ -77,7 +97,7 @@ struct Head<'a> {
 
 fn head<'a>(
     payload: &'a [u8],
-    mut on_span: impl FnMut(&'a [u8]) -> Result<(), CodecError>,
+    mut nested: impl FnMut(u32, &'a [u8]) -> Result<(), CodecError>,
 ) -> Result<Head<'a>, CodecError> {
     let mut fields = Fields::of_record(payload)?;
     let (mut id, mut outcome) = (None, None);
@@ -100,7 +120,7 @@ fn head<'a>(
             call::REQUEST_ID => request_id = Some(field.text()?),
             call::TRACE_ID => trace_id = Some(field.text()?),
             call::MOCKED => mocked = field.varint()? != 0,
-            call::SPAN => on_span(field.bytes()?)?,
+            call::SPAN | call::KEY | call::BODY => nested(field.number, field.bytes()?)?,
             _ => {}
         }
     }
@@ -142,6 +162,36 @@ fn read_span(bytes: &[u8]) -> Result<Span, CodecError> {
         bytes_in,
         note: note.map(Box::from),
     })
+}
+
+fn read_key(bytes: &[u8]) -> Result<BusinessKey, CodecError> {
+    let mut fields = Fields { part: "business key", bytes, at: 0 };
+    let (mut name, mut hash, mut masked) = ("", "", "");
+    while let Some(field) = fields.next()? {
+        match field.number {
+            key::NAME => name = field.text()?,
+            key::HASH => hash = field.text()?,
+            key::MASKED => masked = field.text()?,
+            _ => {}
+        }
+    }
+    Ok(BusinessKey { name: name.into(), hash: hash.into(), masked: masked.into() })
+}
+
+fn read_body(bytes: &[u8]) -> Result<KeptBody, CodecError> {
+    let mut fields = Fields { part: "kept body", bytes, at: 0 };
+    let (mut part, mut size, mut cut, mut digest) = (None, 0, false, "");
+    while let Some(field) = fields.next()? {
+        match field.number {
+            body::PART => part = Some(part_of(field.varint()?).ok_or_else(|| field.error())?),
+            body::BYTES => size = field.varint()?,
+            body::CUT => cut = field.varint()? != 0,
+            body::DIGEST => digest = field.text()?,
+            _ => {}
+        }
+    }
+    let part = part.ok_or(CodecError::Missing("body part"))?;
+    Ok(KeptBody { part, bytes: size, cut, digest: digest.into(), sealed: Vec::new() })
 }
 
 fn unzigzag(value: u64) -> i64 {

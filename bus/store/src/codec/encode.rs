@@ -1,7 +1,10 @@
 //! Writes a call record into a byte buffer without intermediate allocation; used on every call.
-use qiao_core::{CallRecord, Span};
+use qiao_core::{BusinessKey, CallRecord, KeptBody, Span};
 
-use super::{DELIMITED, FORMAT_VERSION, MAX_PAYLOAD_BYTES, VARINT, call, kind_number, outcome_number, span};
+use super::{
+    DELIMITED, FORMAT_VERSION, MAX_PAYLOAD_BYTES, VARINT, body, call, key, kind_number, outcome_number,
+    part_number, span,
+};
 
 /// Room kept for the count of dropped spans.
 const TAIL_BYTES: usize = 16;
@@ -54,6 +57,21 @@ fn head(record: &CallRecord, out: &mut Vec<u8>) {
     optional_text(out, call::REQUEST_ID, record.request_id.as_deref());
     optional_text(out, call::TRACE_ID, record.trace_id.as_deref());
     non_zero(out, call::MOCKED, u64::from(record.mocked));
+    record.keys.iter().for_each(|key| nested(out, call::KEY, |out| key_fields(key, out)));
+    record.bodies.iter().for_each(|body| nested(out, call::BODY, |out| body_fields(body, out)));
+}
+
+fn key_fields(record: &BusinessKey, out: &mut Vec<u8>) {
+    text(out, key::NAME, &record.name);
+    text(out, key::HASH, &record.hash);
+    text(out, key::MASKED, &record.masked);
+}
+
+fn body_fields(record: &KeptBody, out: &mut Vec<u8>) {
+    number(out, body::PART, u64::from(part_number(record.part)));
+    non_zero(out, body::BYTES, record.bytes);
+    non_zero(out, body::CUT, u64::from(record.cut));
+    text(out, body::DIGEST, &record.digest);
 }
 
 fn span_fields(record: &Span, out: &mut Vec<u8>) {

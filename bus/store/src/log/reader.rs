@@ -12,7 +12,7 @@ use super::{
     frame::{self, Found, MAX_FRAME_BYTES},
     segment,
 };
-use crate::chain::CHECKPOINT;
+use crate::{body::BODY, chain::CHECKPOINT};
 
 /// How much is read at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -39,7 +39,7 @@ impl Batch {
 
     /// How many of them are records; the others are the chain's.
     pub fn records(&self) -> u64 {
-        let is_record = |range: &&Range<usize>| self.bytes[range.start] != CHECKPOINT;
+        let is_record = |range: &&Range<usize>| ![CHECKPOINT, BODY].contains(&self.bytes[range.start]);
         self.payloads.iter().filter(is_record).count() as u64
     }
 }

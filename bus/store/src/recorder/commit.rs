@@ -25,6 +25,7 @@ use super::{
     wake::{HURRY, SIGN, WORK},
 };
 use crate::{
+    body,
     chain::MOST_UNSIGNED,
     codec::{self, Encoded},
     log::{frame, writer::Writer},
@@ -104,6 +105,12 @@ impl Pending {
         }
         let at = frame::begin(&mut self.frames);
         let encoded = codec::encode(record, &mut self.frames);
+        frame::set_length(&mut self.frames, at);
+        for payload in body::payloads(record) {
+            let at = frame::begin(&mut self.frames);
+            body::push(&mut self.frames, record.id, payload);
+            frame::set_length(&mut self.frames, at);
+        }
         let loss = if encoded == Encoded::TooLarge {
             Some(Loss::TooLarge)
         } else if self.frames.len() > max_pending {
@@ -115,7 +122,6 @@ impl Pending {
             self.frames.truncate(at);
             return Err(loss);
         }
-        frame::set_length(&mut self.frames, at);
         self.records += 1;
         Ok(encoded != Encoded::Whole)
     }

@@ -8,7 +8,7 @@ use super::fault;
 
 /// Numbered steps from an empty file to the newest form; `PRAGMA user_version` is the number of the last one done.
 /// Steps are added at the end and never changed.
-const MIGRATIONS: &[(u32, &str)] = &[(1, CALLS), (2, CHAIN)];
+const MIGRATIONS: &[(u32, &str)] = &[(1, CALLS), (2, CHAIN), (3, BODIES)];
 
 /// Ids begin with the time, so a table in id order grows at its end and is newest-last. `outcome` holds the numbers of
 /// [`crate::codec::outcome_number`], `record` the payload of [`crate::codec`]. Most calls go well (1): the index over
@@ -52,6 +52,22 @@ CREATE TABLE checkpoints (
 ) WITHOUT ROWID;
 ALTER TABLE calls ADD COLUMN log INTEGER;
 ALTER TABLE calls ADD COLUMN seq INTEGER;
+";
+
+/// Encrypted bodies, which are re-encrypted without their records; and where a business key's keyed hash was met.
+const BODIES: &str = "
+CREATE TABLE bodies (
+    id BLOB NOT NULL,
+    part INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (id, part)
+);
+CREATE TABLE call_keys (
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    id BLOB NOT NULL,
+    PRIMARY KEY (name, hash, id)
+) WITHOUT ROWID;
 ";
 
 const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -156,18 +172,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let place = folder.path().join("calls.db");
         prepare(&place).expect("made");
-        let steps =
-            [MIGRATIONS[0], MIGRATIONS[1], (3, "CREATE TABLE later (a); INSERT INTO later VALUES (1);")];
+        let steps = [
+            MIGRATIONS[0],
+            MIGRATIONS[1],
+            MIGRATIONS[2],
+            (4, "CREATE TABLE later (a); INSERT INTO later VALUES (1);"),
+        ];
         let mut connection = connect_writer(&place).expect("opens");
         migrate(&mut connection, &steps, &place).expect("migrates");
         migrate(&mut connection, &steps, &place).expect("has nothing to do");
         let count: i64 =
             connection.query_row("SELECT count(*) FROM later", [], |row| row.get(0)).expect("table");
-        assert_eq!((count, version(&connection).expect("version")), (1, 3));
+        assert_eq!((count, version(&connection).expect("version")), (1, 4));
         drop(connection);
         assert!(
             matches!(prepare(&place), Err(StoreError::Corrupt { .. })),
-            "version 3 is newer than this program"
+            "version 4 is newer than this program"
         );
         assert!(matches!(check(&place), Err(StoreError::Corrupt { .. })));
     }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::{fault, schema};
 use crate::{
-    Checkpoint, LogId, Position, ShipReport, ShipTarget,
+    Checkpoint, LogId, Position, ShipReport, ShipTarget, body,
     chain::{self, Head},
     codec::{self, Summary},
 };
@@ -18,6 +18,10 @@ const INSERT: &str =
 const LINK: &str = "INSERT INTO chain (log, seq, call, link) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
 
 const SIGN: &str = "INSERT INTO checkpoints (log, upto, signed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+
+const KEEP: &str = "INSERT INTO bodies (id, part, sealed) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+
+const FIND: &str = "INSERT INTO call_keys (name, hash, id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 const MOVE: &str = "INSERT INTO log_positions (log, segment, byte) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET segment = excluded.segment, byte = excluded.byte";
@@ -112,6 +116,11 @@ fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]], log: Option<i64>) -
             sign(transaction, log, &checkpoint)?;
             continue;
         }
+        if let Some((id, part, sealed)) = body::of_payload(framed) {
+            let part = codec::part_number(part);
+            transaction.prepare_cached(KEEP)?.execute(params![id.as_bytes(), part, sealed])?;
+            continue;
+        }
         let (payload, place) =
             chain::split(framed).map_or((*framed, None), |(payload, at)| (payload, Some(at)));
         match codec::summary(payload) {
@@ -120,7 +129,11 @@ fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]], log: Option<i64>) -
                 if let Some((log, at)) = place {
                     link.execute(params![log, signed(at.records), head.id.as_bytes(), at.link])?;
                 }
-                new += insert.execute(values(&head, payload, place))?;
+                let inserted = insert.execute(values(&head, payload, place))?;
+                new += inserted;
+                if inserted > 0 {
+                    keys(transaction, &head, payload)?;
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "a record of the log cannot be read; its segment is set aside");
@@ -134,6 +147,14 @@ fn insert(transaction: &Transaction<'_>, payloads: &[&[u8]], log: Option<i64>) -
         count.execute([signed(new as u64)])?;
     }
     Ok(unreadable)
+}
+
+fn keys(transaction: &Transaction<'_>, head: &Summary<'_>, payload: &[u8]) -> rusqlite::Result<()> {
+    // A payload whose head reads and whose keys do not is found by them no more, and shown all the same.
+    for key in codec::keys(payload).unwrap_or_default() {
+        transaction.prepare_cached(FIND)?.execute(params![&*key.name, &*key.hash, head.id.as_bytes()])?;
+    }
+    Ok(())
 }
 
 fn sign(transaction: &Transaction<'_>, log: Option<i64>, checkpoint: &Checkpoint) -> rusqlite::Result<()> {

@@ -6,7 +6,7 @@ use crate::{
     Embedded, EmbeddedConfig, open_embedded,
     testing::{as_json, sample},
 };
-use qiao_core::{Recorded, Recorder};
+use qiao_core::{BodyPart, KeptBody, Recorded, Recorder};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -163,4 +163,36 @@ async fn a_stored_record_of_a_later_format_is_refused_as_such() {
     connection.execute("UPDATE calls SET record = x'09'", []).expect("updated");
     let error = node.store.call(record.id).await.expect_err("format 9");
     assert!(matches!(&error, StoreError::Corrupt { reason, .. } if reason.contains("format 9")), "{error}");
+}
+
+#[tokio::test]
+async fn encrypted_bodies_are_kept_beside_their_call_and_business_keys_find_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let node = open(folder.path());
+    let mut record = sample(CallId::generate());
+    let body = |part, sealed: &[u8]| KeptBody {
+        part,
+        bytes: 9,
+        cut: false,
+        digest: "cd".into(),
+        sealed: sealed.to_vec(),
+    };
+    record.bodies = vec![body(BodyPart::Request, &[1; 50]), body(BodyPart::Answer, &[2; 60])];
+    record.keys[0].hash = "12".repeat(32).into();
+    assert_eq!(node.recorder.record(record.clone()).await, Recorded::Kept);
+    assert_eq!(node.recorder.record(sample(CallId::generate())).await, Recorded::Kept);
+    let found = node.store.bodies(record.id).await.expect("store");
+    assert_eq!(found, [(BodyPart::Request, vec![1; 50]), (BodyPart::Answer, vec![2; 60])]);
+    let by_key = |name: &str, hash: String| CallFilter {
+        key: Some((name.to_owned(), hash)),
+        limit: 10,
+        ..CallFilter::default()
+    };
+    assert_eq!(ids(&node.store, by_key("idNo", "12".repeat(32))).await, [record.id]);
+    assert_eq!(ids(&node.store, by_key("phone", "12".repeat(32))).await, []);
+    assert_eq!(node.recorder.counters().appended, 2, "bodies are no records");
+    assert!(node.recorder.flush(LONG).await);
+    assert_eq!(node.recorder.counters().unshipped_records, 0);
+    let stored = node.store.call(record.id).await.expect("store").expect("found");
+    assert_eq!(as_json(&stored), as_json(&record), "the record itself is whole without them");
 }
