@@ -5,7 +5,7 @@ use crate::{
     key::{KeyInfo, KeyRef},
     provider::{Provider, pure::PureProvider},
     self_test::require_self_test,
-    storage::{Control, KeyChange, KeyStorage, StorageError},
+    storage::{Control, KeyChange, KeyStorage, StorageError, StoredKey},
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -37,6 +37,7 @@ pub use handle::KeyHandle;
 pub use lifecycle::NewVersion;
 pub use locks::{LockChange, LockForm};
 pub use root::RootSecret;
+pub use schedule::ROTATION_LEAD;
 pub use shares::{join_shares, split_shares};
 pub use unsealing::{Progress, UnsealError, Unsealing};
 pub use wrapped::Wrapped;
@@ -72,6 +73,8 @@ struct Inner {
     /// One slot per name ever asked for, so that handles taken early find keys that come later. At most
     /// [`MAX_SLOTS`].
     slots: BTreeMap<String, Arc<KeySlot>>,
+    /// Of the records that were read last.
+    seen: [u8; 32],
 }
 
 /// More key names than any bus has; bounds what unchecked names could make the vault remember.
@@ -203,6 +206,23 @@ impl Vault {
         self.reload_locked(&mut self.0.inner.lock())
     }
 
+    /// Reads the keys again where the storage holds others than those known; says whether it did.
+    pub fn refresh(&self) -> Result<bool, VaultError> {
+        let mut inner = self.0.inner.lock();
+        if inner.hierarchy.is_none() {
+            return Err(VaultError::Sealed);
+        }
+        if self.seal_of(&self.0.storage.keys()?) == inner.seen {
+            return Ok(false);
+        }
+        self.reload_locked(&mut inner).map(|()| true)
+    }
+
+    fn seal_of(&self, keys: &[StoredKey]) -> [u8; 32] {
+        let macs: Vec<&[u8]> = keys.iter().map(|key| key.mac.as_bytes()).collect();
+        self.0.provider.sm3(&macs)
+    }
+
     fn reload_locked(&self, inner: &mut Inner) -> Result<(), VaultError> {
         let hierarchy = inner.hierarchy.take().ok_or(VaultError::Sealed)?;
         let loaded = self.load(inner, &hierarchy);
@@ -232,7 +252,9 @@ impl Vault {
 
     fn load(&self, inner: &mut Inner, hierarchy: &Hierarchy) -> Result<(), VaultError> {
         let mut sets: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for stored in self.0.storage.keys()? {
+        let keys = self.0.storage.keys()?;
+        inner.seen = self.seal_of(&keys);
+        for stored in keys {
             let key = hierarchy.load(&*self.0.provider, &self.0.devices.load(), &stored)?;
             sets.entry(stored.name).or_default().push(Arc::new(key));
         }

@@ -1,4 +1,5 @@
-//! What a node does for its keys now and then: rotations that are due, warnings before expiry, shares that nobody completed.
+//! What a node does for its keys now and then: what others changed, rotations that are due, warnings before expiry, shares that
+//! nobody completed.
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -47,6 +48,11 @@ fn round(node: &Node, mut warned: HashSet<String>) -> HashSet<String> {
     if !node.vault.is_unsealed() {
         return warned;
     }
+    match node.vault.refresh() {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("keys that were changed elsewhere were read again"),
+        Err(error) => tracing::error!(%error, "the keys were not read again, the known ones stay"),
+    }
     rotate(node);
     for info in
         node.vault.expiring(now().saturating_add(node.config.vault.warned_before())).unwrap_or_default()
@@ -73,12 +79,8 @@ fn rotate(node: &Node) {
                 tracing::info!(key, state, "by the key's schedule");
             }
         }
-        // Another node was first.
-        Err(VaultError::Storage(StorageError::Conflict)) => {
-            if let Err(error) = node.vault.reload() {
-                tracing::error!(%error, "the keys were not read again, the known ones stay");
-            }
-        }
+        // Another node was first; the next round reads what it did.
+        Err(VaultError::Storage(StorageError::Conflict)) => {}
         Err(error) => tracing::error!(%error, "keys that are due were not rotated"),
     }
 }

@@ -6,6 +6,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+/// Seconds between announcing a version and using it: by then every node has read the storage again.
+pub const ROTATION_LEAD: i64 = 600;
+
 impl Vault {
     /// Sets or ends a key's rotation by itself. Only keys generated here rotate so; a key that partners or callers hold a half
     /// of must not, which the caller of this function knows.
@@ -32,7 +35,9 @@ impl Vault {
         self.edit_newest(key, |record| record.rotation = rotation)
     }
 
-    /// Makes the new versions that are due, and ends the overlaps that are over. What another node did first is left to it.
+    /// Announces the versions that are due within [`ROTATION_LEAD`], so that every node on the storage accepts them before one
+    /// uses them; activates those announced long enough; ends the overlaps that are over. Gives what changed. What another
+    /// node did first is a [`crate::StorageError::Conflict`], after which the next call sees it.
     pub fn rotate_due(&self, now: i64) -> Result<Vec<KeyInfo>, VaultError> {
         let mut keys: BTreeMap<String, Vec<KeyInfo>> = BTreeMap::new();
         for info in self.list()? {
@@ -40,15 +45,19 @@ impl Vault {
         }
         let mut changed = Vec::new();
         for (name, versions) in keys {
-            let Some((newest, rotation)) = versions.last().and_then(|info| Some((info, info.rotation?)))
-            else {
-                continue;
-            };
+            let Some(newest) = versions.last() else { continue };
+            let active = versions.iter().find(|info| info.state == KeyState::Active && info.secret);
+            let (Some(rotation), Some(active)) = (newest.rotation, active) else { continue };
             let key = KeyRef::from_name(&name).map_err(|error| VaultError::invalid(error.to_string()))?;
-            let in_use = newest.state == KeyState::Active && newest.secret;
-            if in_use && now >= newest.created.saturating_add(rotation.every) {
-                changed.push(self.rotate(&key, NewVersion::Generated)?);
-            } else if in_use && now >= newest.created.saturating_add(rotation.overlap) {
+            let due = active.created.saturating_add(rotation.every);
+            if newest.state == KeyState::Pending {
+                if now >= due.max(newest.created.saturating_add(ROTATION_LEAD)) {
+                    changed.push(self.activate(&key.at(newest.version))?);
+                }
+            } else if now >= due - ROTATION_LEAD {
+                changed.push(self.announce(&key, NewVersion::Generated)?);
+            }
+            if now >= active.created.saturating_add(ROTATION_LEAD + rotation.overlap) {
                 for old in versions.iter().filter(|info| info.state == KeyState::Retiring) {
                     changed.push(self.retire(&key.at(old.version))?);
                 }
@@ -78,15 +87,26 @@ mod tests {
         let first = vault.generate(&name, KeyKind::Hmac, Purpose::Mac).unwrap();
         vault.set_rotation(&name, Some(Rotation { every: 90 * DAY, overlap: 7 * DAY })).unwrap();
         let old = vault.key(&name).hmac(&[b"m"]).unwrap();
-        assert!(vault.rotate_due(first.created + 90 * DAY - 1).unwrap().is_empty());
-        let made = vault.rotate_due(first.created + 90 * DAY).unwrap();
-        assert_eq!((made[0].version, made[0].state), (2, KeyState::Active));
-        assert_eq!(made[0].rotation, Some(Rotation { every: 90 * DAY, overlap: 7 * DAY }));
+        let due = first.created + 90 * DAY;
+        let step = |now| -> Vec<_> {
+            vault
+                .rotate_due(now)
+                .unwrap()
+                .into_iter()
+                .map(|info| (info.version, info.state, info.created))
+                .collect()
+        };
+        assert!(step(due - ROTATION_LEAD - 1).is_empty());
+        let [(2, KeyState::Pending, made)] = step(due - ROTATION_LEAD)[..] else { panic!("announced") };
+        assert!(step(due - 1).is_empty(), "announced once, and not yet used");
+        assert_eq!(vault.key(&name).hmac(&[b"m"]).unwrap(), old);
+        assert_eq!(step(due), [(2, KeyState::Active, made)]);
+        assert_ne!(vault.key(&name).hmac(&[b"m"]).unwrap(), old);
         vault.key(&name).hmac_verify(&[b"m"], &old).unwrap();
         // The new version was made now, by this machine's clock.
-        assert!(vault.rotate_due(made[0].created + 7 * DAY - 1).unwrap().is_empty());
-        let ended = vault.rotate_due(made[0].created + 7 * DAY).unwrap();
-        assert_eq!((ended[0].version, ended[0].state), (1, KeyState::Retired));
+        let end = made + ROTATION_LEAD + 7 * DAY;
+        assert!(step(end - 1).is_empty());
+        assert_eq!(step(end), [(1, KeyState::Retired, first.created)]);
         assert!(vault.key(&name).hmac_verify(&[b"m"], &old).is_err());
         vault.set_rotation(&name, None).unwrap();
         assert!(vault.rotate_due(i64::MAX).unwrap().is_empty());

@@ -47,6 +47,23 @@ fn keys_work_only_while_unsealed_and_handles_survive_sealing() {
 }
 
 #[test]
+fn what_another_process_changed_is_read_again_and_only_then() {
+    let storage = Arc::new(MemoryStorage::default());
+    let (vault, other) = (Vault::open(storage.clone()), Vault::open(storage));
+    assert!(matches!(vault.refresh(), Err(VaultError::Sealed)));
+    vault.init(&root(1)).unwrap();
+    other.unseal(&root(1)).unwrap();
+    assert!(!other.refresh().unwrap());
+    vault.generate(&key("vault:m"), KeyKind::Hmac, Purpose::Mac).unwrap();
+    assert!(other.refresh().unwrap());
+    assert!(!other.refresh().unwrap());
+    vault.rotate(&key("vault:m"), NewVersion::Generated).unwrap();
+    assert!(other.refresh().unwrap());
+    let code = vault.key(&key("vault:m")).hmac(&[b"x"]).unwrap();
+    assert_eq!(other.key(&key("vault:m")).hmac(&[b"x"]).unwrap(), code);
+}
+
+#[test]
 fn a_key_serves_its_purpose_and_no_other() {
     let vault = Vault::in_memory().unwrap();
     vault.generate(&key("vault:s"), KeyKind::Sm2, Purpose::Sign).unwrap();

@@ -61,3 +61,37 @@ fn a_used_and_destroyed_secret_is_neither_in_the_memory_nor_in_the_log_of_the_no
         }
     }
 }
+
+#[test]
+fn what_unsealed_a_node_is_neither_in_its_memory_nor_in_its_log() {
+    let folder = prepared("{file: data/vault.json}");
+    let here = folder.path();
+    let passphrase = secret(3);
+    done(here, &["init", "--single-control", "--custodians", "2/2", "--out", "shares"], b"");
+    let shares = ["--share-file", "shares/custodian-1.share", "--share-file", "shares/custodian-2.share"];
+    fs::write(here.join("pass"), &passphrase).expect("written");
+    done(here, &[&["passphrase", "add", "--new-file", "pass"][..], &shares].concat(), b"");
+    done(here, &[&["generate", "--missing", "--stand-ins"][..], &shares].concat(), b"");
+    let bus = Bus::serve_in(folder);
+    done(bus.folder(), &["unseal", "--passphrase-file", "pass"], b"");
+    assert_eq!(found(&bus, &passphrase), [0, 0, 0], "the passphrase was left behind");
+    done(bus.folder(), &["seal"], b"");
+
+    let value = |number| {
+        let share = fs::read_to_string(bus.folder().join(format!("shares/custodian-{number}.share")))
+            .expect("a share");
+        share.trim().rsplit('-').nth(1).expect("a value").to_owned()
+    };
+    let give = |number| {
+        let file = format!("shares/custodian-{number}.share");
+        done(bus.folder(), &["unseal", "--with", "custodians", "--share-file", &file], b"");
+    };
+    give(1);
+    assert!(occurrences(bus.process(), value(1).as_bytes()) > 0, "the scan finds a share that waits");
+    give(2);
+    for number in [1, 2] {
+        let value = value(number);
+        assert_eq!(occurrences(bus.process(), value.as_bytes()), 0, "share {number} was left behind");
+        assert!(!bus.log().contains(&value));
+    }
+}
