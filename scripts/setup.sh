@@ -21,6 +21,7 @@ want curl curl
 want taskset util-linux
 want wrk wrk
 want strace strace
+want sftp openssh-client # an ordinary SFTP client for the mock partners' tests
 want openssl openssl # the vault's tests check themselves against it
 want flock util-linux
 want python3 python3 # clients of others that tests call mock partners with: scripts/peers.sh

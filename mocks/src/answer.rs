@@ -148,7 +148,7 @@ impl Answer {
         // The signature of a file is no part of its document.
         let spoil = match fault.map(|fault| fault.kind) {
             Some(FaultKind::BadSignature) if listener.proto != Proto::Sftp => Spoil::Signature,
-            Some(FaultKind::StaleKey) => Spoil::Keys,
+            Some(FaultKind::StaleKey) if listener.proto != Proto::Sftp => Spoil::Keys,
             _ => Spoil::Nothing,
         };
         if let Some(fault) = fault.filter(|fault| fault.kind.is_of_field() || spoil != Spoil::Nothing)

@@ -19,6 +19,7 @@ use crate::{
     partner::{FallbackAnswer, Listener, Partner, Runtime, Stub},
     pushes::compile as pushes,
     server::{protocols, tls::TlsForm},
+    sftp::SftpForm,
     spec::{FaultSpec, ListenSpec, PartnerSpec, Proto},
     state::StateTable,
     tcp::TcpForm,
@@ -183,6 +184,10 @@ fn listener(
     let tls = listen.tls.as_ref().map(|tls| {
         report.keep_all(&place.at("tls"), TlsForm::compile(tls, files, vault, http)).map(Arc::new)
     });
+    let sftp = listen
+        .sftp
+        .as_ref()
+        .map(|sftp| report.keep_all(&place.at("sftp"), SftpForm::compile(sftp, vault)).map(Arc::new));
     let (request, answer) = paths?;
     Some(Listener {
         id: listen.id.as_str().into(),
@@ -198,6 +203,10 @@ fn listener(
         request,
         answer,
         body_bytes: body,
+        sftp: match sftp {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        },
         tls: match tls {
             Some(compiled) => Some(compiled?),
             None => None,
@@ -215,6 +224,9 @@ fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     let name = listen.proto.name();
     if listen.tcp.is_some() && listen.proto != Proto::Tcp {
         report.add(&place.at("tcp"), format!("`{name}` has no `tcp`"));
+    }
+    if listen.sftp.is_some() != (listen.proto == Proto::Sftp) {
+        report.add(&place.at("sftp"), "`proto: sftp` and `sftp` go together");
     }
     if listen.tls.is_some() && !listen.proto.is_http() && listen.proto != Proto::Tcp {
         report.add(&place.at("tls"), format!("`{name}` has no `tls`"));

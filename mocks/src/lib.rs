@@ -21,6 +21,7 @@ mod matching;
 mod partner;
 mod pushes;
 mod server;
+mod sftp;
 pub mod spec;
 mod state;
 mod table;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use qiao_mappings::{Selector, Template};
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use crate::{
     matching::{Conditions, Index, Sources},
     pushes::{Plan, compile::Plans},
     server::tls::TlsForm,
+    sftp::{SftpForm, tree::Tree},
     spec::Proto,
     state::StateTable,
     table::DataTable,
@@ -69,6 +71,7 @@ pub struct Listener {
     pub answer: AnswerPath,
     pub body_bytes: usize,
     pub tls: Option<Arc<TlsForm>>,
+    pub sftp: Option<Arc<SftpForm>>,
     /// With `proto: tcp` only.
     pub tcp: Option<Arc<TcpForm>>,
     pub index: Index,
@@ -107,6 +110,9 @@ pub struct FallbackAnswer {
     pub delay: Option<Wait>,
 }
 
+/// By listener and user.
+type Trees = HashMap<(Arc<str>, Box<str>), Arc<Mutex<Tree>>>;
+
 /// What a partner remembers, kept over reloads.
 pub struct Runtime {
     pub state: StateTable,
@@ -117,6 +123,8 @@ pub struct Runtime {
     pub missed: AtomicU64,
     /// Connections and the like that dials were asked about.
     pub connected: AtomicU64,
+    /// Files of the SFTP listeners' users.
+    files: Mutex<Trees>,
 }
 
 impl Runtime {
@@ -128,6 +136,7 @@ impl Runtime {
             matched: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             connected: AtomicU64::new(0),
+            files: Mutex::default(),
         }
     }
 
@@ -141,9 +150,15 @@ impl Runtime {
         self.running.store(running, Ordering::Release);
     }
 
-    /// Forgets state, dials and counts.
+    /// The files of a listener's user.
+    pub fn files(&self, listener: &Arc<str>, user: &str) -> Arc<Mutex<Tree>> {
+        Arc::clone(self.files.lock().entry((Arc::clone(listener), user.into())).or_default())
+    }
+
+    /// Forgets state, files, dials and counts.
     pub fn reset(&self) {
         self.state.clear("");
+        self.files.lock().clear();
         self.dials.store(Arc::default());
         self.matched.store(0, Ordering::Relaxed);
         self.missed.store(0, Ordering::Relaxed);

@@ -8,6 +8,7 @@ pub(crate) mod diagnosis;
 mod own;
 pub(crate) mod protocols;
 mod serve;
+mod sftp;
 mod sockets;
 mod tcp;
 pub(crate) mod tls;
@@ -71,7 +72,7 @@ pub struct MockConfig {
 /// Which ports the listeners beside HTTP take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// Those that the partners name, else their protocols' own.
+    /// Those that the partners name, else their protocols' own; free ones where [`MockConfig::address`] takes a free one itself.
     #[default]
     Declared,
     /// Free ones, whatever the partners name; [`MockServer::listener_addr`] tells which.
@@ -211,7 +212,8 @@ impl MockServer {
             .map_err(StartError::Threads)?;
         let journal = Arc::new(Journal::new(config.journal_bytes));
         let connections = config.connections.max(1);
-        let sockets = Sockets::new(config.address, config.ports, connections, runtime.handle().clone());
+        let ports = if config.address.port() == 0 { Ports::Free } else { config.ports };
+        let sockets = Sockets::new(config.address, ports, connections, runtime.handle().clone());
         let bound = sockets.prepare(&catalogue).map_err(StartError::Partners)?;
         let clock = Arc::<Clock>::default();
         let shared = Arc::new(Shared {

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod form;
 pub mod listen;
 pub mod push;
+pub mod sftp;
 pub mod stub;
 
 pub use criteria::{Criterion, When};
@@ -107,6 +108,9 @@ pub struct ListenSpec {
     /// With `proto: tcp`: framing and life of connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpSpec>,
+    /// With `proto: sftp`: users and bank files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sftp: Option<sftp::SftpSpec>,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,

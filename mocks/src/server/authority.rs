@@ -5,15 +5,22 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
+use russh::keys::{
+    PrivateKey,
+    ssh_key::{LineEnding, private::Ed25519Keypair},
+};
 use rustls::{pki_types::CertificateDer, pki_types::PrivateKeyDer};
 
 const NAME: &str = "Qiao mock partners: development authority, not for production";
 const CERTIFICATE: &str = "mock-authority.pem";
 const KEY: &str = "mock-authority-key.pem";
+const HOST_KEY: &str = "mock-host-key";
 
 /// The authority, its key in memory or in a folder.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Of SFTP listeners.
+    host_key: PrivateKey,
     pem: String,
     host: IpAddr,
 }
@@ -50,12 +57,17 @@ impl Authority {
             }
             None => issuer.pem(),
         };
-        Ok(Self { issuer, pem, host })
+        Ok(Self { issuer, host_key: host_key(folder)?, pem, host })
     }
 
     /// Its certificate as PEM, for clients to believe.
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// The key by which SFTP clients know the mock server.
+    pub fn host_key(&self) -> &PrivateKey {
+        &self.host_key
     }
 
     /// A certificate for localhost, the address listened on and `names`; `expired`: one whose time is over.
@@ -82,6 +94,28 @@ fn unusable(error: rcgen::Error) -> io::Error {
     io::Error::other(format!("the development authority: {error}"))
 }
 
+/// The SSH host key, Ed25519, kept beside the authority.
+fn host_key(folder: Option<&Path>) -> io::Result<PrivateKey> {
+    let path = folder.map(|folder| folder.join(HOST_KEY));
+    let kept = match path.as_ref().map(fs::read_to_string) {
+        Some(Ok(text)) => Some(text),
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => None,
+    };
+    let wrong = |error: russh::keys::ssh_key::Error| io::Error::other(format!("the SSH host key: {error}"));
+    if let Some(text) = kept {
+        return PrivateKey::from_openssh(text).map_err(wrong);
+    }
+    let mut seed = [0; 32];
+    let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut seed);
+    filled.map_err(|_| io::Error::other("the SSH host key: no random numbers"))?;
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    if let Some(path) = path {
+        write_private(&path, &key.to_openssh(LineEnding::LF).map_err(wrong)?)?;
+    }
+    Ok(key)
+}
+
 /// Readable by the owner alone.
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -101,6 +135,7 @@ mod tests {
         let first = Authority::open(Some(folder.path()), host).expect("made");
         let again = Authority::open(Some(folder.path()), host).expect("kept");
         assert_eq!(first.pem(), again.pem());
+        assert_eq!(first.host_key().public_key(), again.host_key().public_key());
         let mode = fs::metadata(folder.path().join(KEY)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let (chain, _) = again.issue(&["bank.example".into()], false).expect("issued");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use super::{own, sockets::Place, tcp};
+use super::{own, sftp, sockets::Place, tcp};
 use crate::{partner::Listener, spec::Proto};
 
 /// Serves one connection to its end. It ends within moments after [`Place::closing`] is done.
@@ -19,7 +19,10 @@ pub struct Protocol {
 }
 
 /// All of them. A new one is a file beside this and a row here.
-pub const PROTOCOLS: &[Protocol] = &[Protocol { proto: Proto::Tcp, port: 8091, serve: tcp::serve }];
+pub const PROTOCOLS: &[Protocol] = &[
+    Protocol { proto: Proto::Tcp, port: 8091, serve: tcp::serve },
+    Protocol { proto: Proto::Sftp, port: 8092, serve: sftp::serve },
+];
 
 /// HTTP and SOAP with a port of their own.
 const OWN: &Protocol = &Protocol { proto: Proto::Http, port: 0, serve: own::serve };

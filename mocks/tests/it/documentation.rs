@@ -64,3 +64,49 @@ fn the_committed_schemas_are_current() {
         assert!(current, "{name} is not current; run `make schema`");
     }
 }
+
+/// All tests below a folder, by name.
+fn tests_below(folder: &Path, found: &mut std::collections::HashSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            tests_below(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&entry).expect("text");
+            let names =
+                text.split("fn ").skip(1).filter_map(|rest| rest.split_once('(').map(|(name, _)| name));
+            found.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn the_page_of_faults_has_no_empty_row_and_names_only_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut known = std::collections::HashSet::new();
+    tests_below(&root.join("tests"), &mut known);
+    tests_below(&root.join("../tests/tests"), &mut known);
+    let page = here("../docs/mocks-faults.md");
+    let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
+    for transport in ["HTTP", "SOAP", "TCP frames", "SFTP", "Pushes"] {
+        assert!(sections.iter().any(|section| section.starts_with(&format!("{transport}\n"))), "{transport}");
+    }
+    for section in sections {
+        let title = section.lines().next().unwrap_or_default();
+        let rows: Vec<Vec<&str>> = section
+            .lines()
+            .filter(|line| line.starts_with("| F"))
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect();
+        assert_eq!(rows.len(), 26, "{title}");
+        for (number, row) in (1..).zip(rows) {
+            assert_eq!(row[0], format!("F{number:02}"), "{title}");
+            let named: Vec<&str> =
+                row[2].split('`').skip(1).step_by(2).filter(|name| name.contains('_')).collect();
+            named
+                .iter()
+                .for_each(|name| assert!(known.contains(*name), "{title} {}: no test `{name}`", row[0]));
+            let reason = row[2].strip_prefix("cannot occur: ").is_some_and(|reason| reason.len() > 10);
+            assert!(!named.is_empty() || reason, "{title} {}: neither a test nor a reason", row[0]);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The mock server over real sockets.
 mod admin;
+mod bank;
 mod determinism;
 mod documentation;
 mod faults;
@@ -14,3 +15,4 @@ mod soap;
 mod state;
 mod tcp;
 mod tls;
+mod vocabulary;

@@ -315,3 +315,30 @@ async fn the_track_of_ems_comes_sealed_with_the_customers_key() {
     });
     assert_eq!(codes.collect::<Vec<_>>(), ["203", "305", "954", "702", "704"]);
 }
+
+#[tokio::test]
+async fn push_f09_f19_f20_f24_f25_members_seals_and_clocks_are_wrong() {
+    let (mocks, receiver) = post_office().await;
+    let strike = async |fault: Value, number: &str| {
+        let dial = json!({"for": {"push": "collected"}, "fault": fault});
+        let put = mocks.admin("PUT", "/api/mocks/dials/post/f", Some(&dial)).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        order(&mocks, number).await;
+        advance(&mocks, "2h").await;
+        let path = format!("/track/{number}");
+        let heard = receiver.heard.lock();
+        heard.iter().find(|(heard, _)| *heard == path).map(|(_, body)| body.clone())
+    };
+    let missing = strike(json!({"kind": "field-missing", "field": "no"}), "B1").await.expect("a push");
+    assert!(missing.get("no").is_none() && missing["step"] == "collected", "{missing}");
+    let rare = strike(json!({"kind": "rare-char", "field": "step"}), "B2").await.expect("a push");
+    assert_eq!(rare["step"], "collecte\u{2CC56}");
+    let early = strike(json!({"kind": "clock-skew", "skew": "-1h"}), "B3").await.expect("a push");
+    assert_eq!(early["at"], "2026-03-01 13:00", "the clock shows 14:00");
+    for (kind, number) in [("bad-signature", "B4"), ("stale-key", "B5")] {
+        // These pushes are not sealed, so there is nothing to spoil: it is told, and nothing is sent.
+        assert_eq!(strike(json!({"kind": kind}), number).await, None);
+        let runs = mocks.admin("GET", &format!("/api/mocks/plans/post?key={number}"), None).await.text();
+        assert!(runs.contains("needs answers that are sealed"), "{runs}");
+    }
+}

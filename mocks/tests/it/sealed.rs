@@ -105,6 +105,16 @@ async fn f09_an_answer_with_a_bad_signature_is_refused_by_the_bus() {
 }
 
 #[tokio::test]
+async fn f24_an_answer_sealed_with_keys_of_another_generation_is_refused_by_the_bus() {
+    let bus = bus();
+    let plain = json!({"idNo": "310101199003074511"});
+    let reply = bus.call(bus.seal(&plain), &[("x-mock-fault", "stale-key")]).await;
+    assert_eq!(reply.status, 200);
+    assert!(bus.open(&reply).is_err());
+    assert!(bus.open(&bus.call(bus.seal(&plain), &[]).await).is_ok(), "the next one has the right keys");
+}
+
+#[tokio::test]
 async fn a_tampered_request_reaches_the_stub_that_answers_it() {
     let bus = bus();
     let mut sealed = bus.seal(&json!({"idNo": "310101199003074511"}));
