@@ -13,6 +13,7 @@ pub mod key;
 pub mod key_text;
 pub mod message;
 pub mod provider;
+pub mod remote;
 pub mod revocation;
 pub mod sdf;
 pub mod seals;
@@ -32,6 +33,7 @@ pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose, Rotation};
 #[cfg(feature = "tongsuo")]
 pub use provider::tongsuo::TongsuoProvider;
 pub use provider::{CryptoError, DEFAULT_SM2_ID, Padding, Provider, Sm4Mode, pure::PureProvider};
+pub use remote::{Credential, RemoteDevice, RemoteSettings, RemoteSpec};
 pub use sdf::{DecryptForm, SdfDevice, SdfSettings};
 pub use self_test::{SelfTest, self_test};
 pub use storage::{

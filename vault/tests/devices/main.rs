@@ -4,5 +4,7 @@ mod failures;
 mod keys;
 mod operations;
 mod pool;
+mod remote;
 mod root;
+mod service;
 mod setup;
