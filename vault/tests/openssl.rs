@@ -1,8 +1,8 @@
 //! The vault against an independent implementation: the `openssl` command (3.0 or later), both ways for every operation.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 use qiao_vault::{
-    CipherFormat, ClassicSignature, DEFAULT_SM2_ID, KeyHandle, KeyKind, KeyRef, Padding, Provider,
-    PureProvider, Purpose, SignatureFormat, Sm4Mode, Vault,
+    CipherFormat, ClassicSignature, KeyHandle, KeyKind, KeyRef, Padding, Provider, PureProvider, Purpose,
+    SignatureFormat, Sm4Mode, Vault,
     key_text::{read_pem_public, read_pem_secret, read_sm2_secret, write_sm2_public_pem},
 };
 use std::{
@@ -68,27 +68,31 @@ impl Peer {
 }
 
 const LENGTHS: [usize; 6] = [1, 16, 31, 255, 256, 3000];
-const SM2_SM3: [&str; 5] = ["-rawin", "-digest", "sm3", "-pkeyopt", "distid:1234567812345678"];
 
 #[test]
 fn signatures_hold_both_ways() {
     let peer = Peer::new();
-    for length in LENGTHS {
+    for (length, id) in
+        LENGTHS.into_iter().zip(["1234567812345678", "ALICE123@YAHOO.COM"].into_iter().cycle())
+    {
+        let option = format!("distid:{id}");
+        let sm2_sm3 = ["-rawin", "-digest", "sm3", "-pkeyopt", &option];
         let message: Vec<u8> = (0..length).map(|n| n as u8).collect();
-        let signature = peer.sign.sign(&message, DEFAULT_SM2_ID, SignatureFormat::Der).unwrap();
+        let signature = peer.sign.sign(&message, id.as_bytes(), SignatureFormat::Der).unwrap();
         let file = peer.path("signature");
         std::fs::write(&file, signature).unwrap();
-        let verify = [&["-verify", "-pubin"], &SM2_SM3[..]].concat();
+        let verify = [&["-verify", "-pubin"], &sm2_sm3[..]].concat();
         let public = peer.path("public.pem");
         let files = [("-inkey", public.as_path()), ("-sigfile", file.as_path())];
         assert!(peer.pkeyutl(&verify, &files, &message).0, "ours of {length} bytes");
         assert!(!peer.pkeyutl(&verify, &files, &message[1..]).0, "OpenSSL refuses another message");
 
         let secret = peer.path("secret.pem");
-        let sign = [&["-sign"], &SM2_SM3[..]].concat();
+        let sign = [&["-sign"], &sm2_sm3[..]].concat();
         let (signed, signature) = peer.pkeyutl(&sign, &[("-inkey", &secret)], &message);
         assert!(signed);
-        peer.sign.verify(&message, DEFAULT_SM2_ID, &signature, SignatureFormat::Der).unwrap();
+        peer.sign.verify(&message, id.as_bytes(), &signature, SignatureFormat::Der).unwrap();
+        peer.sign.verify(&message, b"another", &signature, SignatureFormat::Der).unwrap_err();
     }
 }
 
