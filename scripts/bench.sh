@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Benchmarks the bus against its peers in one run and writes docs/benchmarks.{md,json}.
+# Benchmarks the vault against OpenSSL and the bus against its peers in one run and writes docs/benchmarks.{md,json}.
 # SECONDS_PER_WINDOW and ROUNDS may be set; the machine should be quiet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 missing=()
-for pair in wrk:wrk nginx:nginx-light strace:strace taskset:util-linux; do
+for pair in openssl:openssl wrk:wrk nginx:nginx-light strace:strace taskset:util-linux; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || missing+=(libnginx-mod-http-lua)
@@ -18,4 +18,6 @@ fi
 
 ulimit -n 16384
 cargo build --release --locked -p qiao -p qiao-bench
+cargo build --release --locked -p qiao-vault --example crypto_bench
+target/release/examples/crypto_bench >docs/benchmarks-crypto.md
 exec target/release/qiao-bench run target/release/qiao docs/benchmarks "${SECONDS_PER_WINDOW:-5}" "${ROUNDS:-5}"

@@ -58,6 +58,13 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     out
 }
 
+/// HMAC-SHA512 (RFC 2104); any key length.
+pub fn hmac_sha512(key: &[u8], data: &[u8]) -> [u8; 64] {
+    let mut out = [0; 64];
+    out.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key), data).as_ref());
+    out
+}
+
 /// A signature algorithm over SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -35,7 +35,7 @@ struct Target {
 
 pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, rounds: usize) -> Result<()> {
     let targets = targets(rows, idle, calls);
-    let table = markdown(rows, &targets, seconds, rounds);
+    let table = markdown(rows, &targets, seconds, rounds) + &cryptography(output)?;
     print!("{table}");
     let file = format!("{output}.md");
     let reading = kept(&file);
@@ -50,6 +50,18 @@ pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, ro
     });
     fs::write(format!("{output}.json"), serde_json::to_string_pretty(&machine)? + "\n")?;
     Ok(())
+}
+
+/// The vault's table, measured before by its own program into `OUTPUT-crypto.md`.
+fn cryptography(output: &str) -> Result<String> {
+    let file = format!("{output}-crypto.md");
+    let table =
+        fs::read_to_string(&file).map_err(|error| format!("{file}: {error}; run scripts/bench.sh"))?;
+    fs::remove_file(file)?;
+    Ok(format!(
+        "\n## Cryptography\n\nThe vault on one core in CPU time, the best of many short windows; signatures are over a message of \
+         256 bytes with the signer's identifier, bulk rates over 64 KiB.\n\n{table}"
+    ))
 }
 
 /// What people wrote below the figures stays.

@@ -37,6 +37,10 @@ fn sha256_and_its_hmac_give_their_published_examples() {
     // RFC 4231 test case 2.
     let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
     assert_eq!(hex::encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    let mac = hmac_sha512(b"Jefe", b"what do ya want for nothing?");
+    let expected = "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+                    9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737";
+    assert_eq!(hex::encode(mac), expected);
 }
 
 #[test]
