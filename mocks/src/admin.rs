@@ -3,8 +3,11 @@ mod clock;
 mod dials;
 mod journal;
 mod plans;
+mod sessions;
 mod state;
+mod tables;
 mod trying;
+mod verify;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -15,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
+use qiao_mappings::strict::Mistake;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,7 +41,10 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/partners/{partner}/start", post(start))
         .route("/api/mocks/partners/{partner}/stubs", get(stubs))
         .route("/api/mocks/journal", get(journal::page).delete(journal::clear))
+        .route("/api/mocks/journal/tail", get(journal::tail))
         .route("/api/mocks/journal/{id}", get(journal::one))
+        .route("/api/mocks/verify", post(verify::verify))
+        .route("/api/mocks/score", post(verify::score))
         .route("/api/mocks/state/{partner}", get(state::list))
         .route("/api/mocks/state/{partner}/{key}", get(state::one).put(state::put).delete(state::remove))
         .route("/api/mocks/dials/{partner}", get(dials::list))
@@ -51,6 +58,12 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/timers", get(clock::timers))
         .route("/api/mocks/timers/{id}", delete(clock::cancel))
         .route("/api/mocks/timers/{id}/fire", post(clock::fire))
+        .route("/api/mocks/sessions", get(sessions::list).post(sessions::open))
+        .route("/api/mocks/sessions/{session}", get(sessions::one).delete(sessions::end))
+        .route("/api/mocks/sessions/{session}/reset", post(sessions::reset))
+        .route("/api/mocks/tables", get(tables::list))
+        .route("/api/mocks/tables/{table}", get(tables::rows))
+        .route("/api/mocks/tables/{table}/{key}", get(tables::one).put(tables::put).delete(tables::remove))
         .route("/api/mocks/reset", post(reset))
         .route("/api/mocks/reload", post(reload))
         .route("/api/mocks/try", post(trying::dry_run))
@@ -64,6 +77,20 @@ pub(crate) struct Refused(StatusCode, Value);
 impl Refused {
     fn not_found(what: impl Into<String>) -> Self {
         Self(StatusCode::NOT_FOUND, json!({"error": what.into()}))
+    }
+
+    fn mistakes(what: &str, mistakes: &[Mistake]) -> Self {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        let error = format!("{what}: {}", lines.join("; "));
+        Self(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": error, "mistakes": mistakes}))
+    }
+
+    fn busy(what: &str) -> Self {
+        Self(StatusCode::TOO_MANY_REQUESTS, json!({"error": what}))
+    }
+
+    fn broken(what: &str) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": what}))
     }
 
     fn unfit(what: impl Into<String>) -> Self {
@@ -152,22 +179,18 @@ async fn reset(State(shared): Api, body: Option<Json<Reset>>) -> Result<Json<Val
         Some(id) => vec![partner(&shared, id)?],
         None => shared.catalogue().partners.clone(),
     };
-    for partner in &all {
-        match &wanted.session {
-            Some(session) => {
-                partner.runtime.state.clear(&crate::state::full_key(session, ""));
-                shared.timers.clear(&partner.id, Some(session));
-                shared.runs.clear(&partner.id, Some(session));
-            }
-            None => {
-                partner.runtime.reset();
-                shared.timers.clear(&partner.id, None);
-                shared.runs.clear(&partner.id, None);
-                partner.reset_faults();
-            }
-        }
+    match &wanted.session {
+        Some(session) if wanted.partner.is_none() => shared.reset_session(session),
+        Some(session) => all.iter().for_each(|partner| shared.forget(partner, Some(session))),
+        None => all.iter().for_each(|partner| {
+            partner.runtime.reset();
+            shared.forget(partner, None);
+            partner.reset_faults();
+        }),
     }
     if wanted.partner.is_none() && wanted.session.is_none() {
+        shared.catalogue().tables.view().clear(None);
+        shared.sessions.list().iter().for_each(|session| shared.reset_session(&session.name));
         shared.clock.reset();
         shared.timers.clock_changed();
         shared.journal.clear();

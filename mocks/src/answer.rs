@@ -55,6 +55,8 @@ pub struct AnswerScope<'a> {
     pub inst: Value,
     /// The object `params`.
     pub params: Value,
+    /// The object `rows`.
+    pub rows: Value,
     pub draws: Arc<Draws>,
     /// Unix time in milliseconds by the mock partners' clock.
     pub now_ms: i64,
@@ -65,6 +67,7 @@ impl Scope for AnswerScope<'_> {
         match name {
             "inst" => Some(&self.inst),
             "params" => Some(&self.params),
+            "rows" => Some(&self.rows),
             other => self.facts.get(other),
         }
     }

@@ -9,7 +9,7 @@ use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
 use serde_json::{Map, Value};
 
-use crate::{compile, files, partner::Partner, server::protocols};
+use crate::{compile, files, partner::Partner, server::protocols, sessions::Pack, tables::SharedTables};
 
 /// The partners and where they listen.
 #[derive(Default)]
@@ -20,6 +20,10 @@ pub struct Catalogue {
     pub partners: Vec<Arc<Partner>>,
     routes: HashMap<Arc<str>, (usize, usize)>,
     ports: HashMap<u16, usize>,
+    /// In the order of their names.
+    pub packs: Vec<Arc<Pack>>,
+    /// What all partners share.
+    pub tables: Arc<SharedTables>,
 }
 
 impl Catalogue {
@@ -35,13 +39,15 @@ impl Catalogue {
         before: &Self,
     ) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
-        let mut catalogue = Self { version: before.version + 1, ..Self::default() };
+        let city = files::city(folder).map_err(|found| mistakes.extend(found)).ok().flatten();
+        let tables = SharedTables::of(city, &before.tables);
+        let mut catalogue = Self { version: before.version + 1, tables, ..Self::default() };
         for files in files::read(folder)? {
             let places: Vec<Mistake> = (0..files.spec.listen.len())
                 .map(|n| files.source.mistake(&format!("listen[{n}]"), "another listener has this place"))
                 .collect();
             let old = before.partner(&files.spec.partner).map(|partner| &**partner);
-            match compile::partner(files, vault, old) {
+            match compile::partner(files, vault, &catalogue.tables, old) {
                 Ok(mut partner) => {
                     if let Value::Object(own) = &mut partner.parameters {
                         own.extend(parameters.clone());
@@ -50,6 +56,15 @@ impl Catalogue {
                 }
                 Err(found) => mistakes.extend(found),
             }
+        }
+        match files::packs(folder) {
+            // Over partners with mistakes, everything is a mistake.
+            Ok(packs) if mistakes.is_empty() => {
+                packs.iter().for_each(|pack| mistakes.extend(pack.mistakes(&catalogue)));
+                catalogue.packs = packs.into_iter().map(Arc::new).collect();
+            }
+            Ok(_) => {}
+            Err(found) => mistakes.extend(found),
         }
         if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
     }
@@ -87,6 +102,10 @@ impl Catalogue {
 
     pub fn partner(&self, id: &str) -> Option<&Arc<Partner>> {
         self.partners.iter().find(|partner| *partner.id == *id)
+    }
+
+    pub fn pack(&self, id: &str) -> Option<&Pack> {
+        self.packs.iter().find(|pack| pack.id == id).map(|pack| &**pack)
     }
 
     /// The listener with the longest path that `path` lies at or below, and the rest of the path.

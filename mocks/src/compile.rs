@@ -3,7 +3,9 @@ mod contract;
 pub mod criteria;
 pub mod forms;
 pub mod lint;
+pub mod overlay;
 pub mod report;
+pub mod rows;
 pub mod stub;
 
 use std::{collections::HashSet, sync::Arc, time::Duration, time::Instant};
@@ -22,6 +24,7 @@ use crate::{
     sftp::SftpForm,
     spec::{FaultSpec, ListenSpec, PartnerSpec, Proto},
     state::StateTable,
+    tables::SharedTables,
     tcp::TcpForm,
 };
 use report::{MATCHING, Place, Report};
@@ -41,6 +44,7 @@ pub const MAX_BODY: usize = 16 << 20;
 pub fn partner(
     files: PartnerFiles,
     vault: &Vault,
+    shared: &Arc<SharedTables>,
     before: Option<&Partner>,
 ) -> Result<Partner, Vec<Mistake>> {
     let mut report = Report::default();
@@ -53,14 +57,23 @@ pub fn partner(
     let sealers = forms::envelopes(&spec.envelopes, vault, &place, &mut report);
     let mut sources = Sources::default();
     let listeners = listeners(&files, vault, &sealers, &place, &mut report);
+    let caller = spec.caller.as_ref().map(|text| report.selector(&place.at("caller"), text, MATCHING));
     let instance = spec.instance.as_ref();
     let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
     let targets = pushes::targets(&spec.pushes, &sealers, &place, &mut report);
     let plans = pushes::plans(&spec.plans, &targets, &place, &mut report);
-    let mut stubs = stub::all(&files, &listeners, (&targets, &plans), &mut sources, &mut report);
+    let around = stub::Around {
+        partner: &spec.partner,
+        listeners: &listeners,
+        tables: shared,
+        targets: &targets,
+        plans: &plans,
+        body: &|name| files.body(name),
+    };
+    let mut stubs = stub::all(&files, &around, &mut sources, &mut report);
     let fallback = spec.fallback.as_ref().and_then(|fallback| {
         let place = place.at("fallback");
-        let answer = stub::answer(&fallback.respond, &files, None, &place.at("respond"), &mut report)?;
+        let answer = stub::answer(&fallback.respond, around.body, None, &place.at("respond"), &mut report)?;
         let delay =
             fallback.delay.as_ref().and_then(|delay| stub::wait(delay, &place.at("delay"), &mut report));
         Some(FallbackAnswer { answer, delay })
@@ -74,6 +87,7 @@ pub fn partner(
     let runtime = before.map(|before| Arc::clone(&before.runtime));
     let runtime = runtime.unwrap_or_else(|| Arc::new(Runtime::new(StateTable::new(max, ttl))));
     stub::order(&mut stubs);
+    let uses_tables = stubs.iter().any(|written| written.stub.uses_tables);
     let mut partner = Partner {
         id: spec.partner.as_str().into(),
         title: spec.title.clone(),
@@ -82,13 +96,17 @@ pub fn partner(
         listeners,
         stubs: stubs.into_iter().map(|written| written.stub).collect(),
         sources,
+        caller: caller.flatten(),
         instance: key,
         dials_need_instance: dials.iter().any(LiveDial::needs_instance),
         dials,
         fault_header: spec.fault_header,
         fallback,
+        uses_tables,
         tables: Arc::new(files.tables),
         plans,
+        targets,
+        shared: Arc::clone(shared),
         runtime,
         bounds: (max, ttl),
     };

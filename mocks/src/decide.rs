@@ -13,10 +13,13 @@ use crate::{
     faults::{self, Aim, Applied},
     functions::Draws,
     matching::{Memo, memo},
+    overlay::{self, Overlay},
     partner::{Listener, Partner, State, Stub},
     pushes::{Plan, snapshot::Snapshot},
+    rows::{Bound, told},
     spec::FaultKind,
     state::{Instance, Locked, full_key},
+    tables::View,
     wsdl::Call,
 };
 
@@ -26,8 +29,11 @@ pub struct Decision {
     pub stub: Option<Arc<str>>,
     pub item: Option<Box<str>>,
     pub key: Option<Box<str>>,
+    pub caller: Option<Box<str>>,
     pub state_before: Option<Box<str>>,
     pub state_after: Option<Box<str>>,
+    /// Changes of shared tables, as JSON.
+    pub writes: Option<Box<str>>,
     pub applied: Applied,
     /// None for a miss without a fallback.
     pub answer: Option<Rendered>,
@@ -39,29 +45,50 @@ pub struct Decision {
     pub then: Option<(Arc<Plan>, Snapshot)>,
 }
 
-/// Decides a request. `dry`: nothing is counted, stored or moved.
-pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clock, dry: bool) -> Decision {
+/// Under which circumstances a request is decided.
+pub struct Setting<'s> {
+    pub clock: &'s Clock,
+    /// What the request's session lays over the partner.
+    pub overlay: Option<&'s Overlay>,
+    /// How far the session's clock is ahead, in milliseconds.
+    pub ahead_ms: i64,
+    /// Nothing is counted, stored or moved.
+    pub dry: bool,
+}
+
+/// Decides a request.
+pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &Setting<'_>) -> Decision {
+    let (dry, overlay) = (setting.dry, setting.overlay);
     let listener = &partner.listeners[number];
     let facts = Facts::new(incoming, partner, listener);
-    let mut memo = Memo::new(&facts, &partner.sources);
     let now = Instant::now();
     // What a WSDL does not allow is refused before any stub is tried.
     let refusal = facts.call().filter(|call| call.refusal.is_some()).cloned();
+    // The tables are locked before any state, always: the other way round in another request, they would wait for each other.
+    let uses_tables = partner.uses_tables || overlay.is_some_and(|overlay| overlay.uses_tables);
+    let tables = uses_tables.then(|| {
+        // Opening a sealed body takes long: not under the lock.
+        facts.documents();
+        partner.shared.view()
+    });
     let mut found = match &refusal {
-        Some(_) => Found { stub: None, key: None, lock: None },
-        None => find(partner, listener, &mut memo, Some(now)),
+        Some(_) => Found::default(),
+        None => find(partner, (overlay, number), &facts, tables.as_ref(), Some(now)),
     };
     let asked = asked(partner, incoming);
     let live = partner.runtime.dials.load();
+    let sessions = overlay.map(Overlay::all_dials).unwrap_or_default();
     let needs = found.stub.is_some_and(|stub| stub.needs_instance)
         || partner.dials_need_instance
-        || live.iter().any(|dial| dial.needs_instance());
+        || sessions.iter().chain(live.iter()).any(|dial| dial.needs_instance());
     let mut decision = Decision {
         stub: found.stub.map(|stub| Arc::clone(&stub.label)),
         item: None,
         key: None,
+        caller: None,
         state_before: None,
         state_after: None,
+        writes: None,
         applied: Applied::default(),
         answer: None,
         problem: None,
@@ -96,10 +123,21 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     let draws = Arc::new(Draws {
         entropy: Entropy::of(partner.seed, &parts, count),
         tables: Arc::clone(&partner.tables),
+        shared: Arc::clone(&partner.shared),
+        session: incoming.session.clone(),
     });
     let params = found.stub.map_or(Value::Null, |stub| params(stub, &facts));
-    let mut scope = AnswerScope { facts: &facts, inst: Value::Null, params, draws, now_ms: clock.now_ms() };
-
+    let mut bound = std::mem::take(&mut found.rows);
+    let mut scope = AnswerScope {
+        facts: &facts,
+        inst: Value::Null,
+        params,
+        rows: Value::Object(std::mem::take(&mut bound.rows)),
+        draws,
+        now_ms: setting.clock.now_ms().saturating_add(setting.ahead_ms),
+    };
+    let writes = found.stub.filter(|stub| !stub.writes.is_empty());
+    let before = if writes.is_some() { instance.as_deref().cloned() } else { None };
     if let (Some(state), Some(instance)) =
         (found.stub.and_then(|stub| stub.state.as_ref()), instance.as_deref_mut())
     {
@@ -110,11 +148,27 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     } else if let Some(instance) = instance.as_deref() {
         scope.inst = view(key.as_deref(), None, instance);
     }
+    if let (Some(stub), Some(tables), None) = (writes, &tables, &decision.problem) {
+        match write(stub, tables, dry, &scope) {
+            Ok(told) => {
+                decision.writes = Some(told);
+                bound.refresh(tables, &incoming.session, &mut scope.rows);
+            }
+            Err(problem) => {
+                // All together or not at all: the machine stays where it was.
+                if let (Some(before), Some(instance)) = (before, instance.as_deref_mut()) {
+                    *instance = before;
+                }
+                decision.state_after = decision.state_before.clone();
+                decision.problem = Some(problem);
+            }
+        }
+    }
     let aim = Aim {
         listener: &listener.id,
         proto: listener.proto,
         now_ms: scope.now_ms,
-        item: facts_item(partner, &facts, &live),
+        item: facts_item(partner, &facts, sessions.iter().chain(live.iter())),
         stub: found.stub.map(|stub| &*stub.id),
         push: None,
         own_delay: found.stub.map_or(partner.fallback.as_ref().and_then(|f| f.delay), |stub| stub.delay),
@@ -124,18 +178,21 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
             None
         }),
     };
-    let dials = live.iter().map(|dial| &**dial).chain(&partner.dials);
+    let dials = sessions.iter().chain(live.iter()).map(|dial| &**dial).chain(&partner.dials);
     decision.applied = faults::apply(aim, dials, &scope.draws.entropy, instance, dry, now);
     drop(lock);
+    drop(tables);
 
     let mut stub = found.stub;
     match decision.applied.fault.as_deref() {
         Some(fault) if fault.kind == FaultKind::ClockSkew => scope.now_ms += fault.skew_ms,
         Some(fault) if fault.kind == FaultKind::OtherReply && refusal.is_none() => {
-            stub = find(partner, listener, &mut memo, None).stub;
+            let tables = uses_tables.then(|| partner.shared.view());
+            let found = find(partner, (overlay, number), &facts, tables.as_ref(), None);
+            stub = found.stub;
             decision.stub = stub.map(|stub| Arc::clone(&stub.label));
             let entropy = Entropy::of(partner.seed, &parts, count | ANEW);
-            let problem = anew(stub, key.as_deref(), entropy, &mut scope).err();
+            let problem = anew(found, key.as_deref(), entropy, &mut scope).err();
             decision.problem = decision.problem.or(problem);
         }
         _ => {}
@@ -148,15 +205,17 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, clock: &Clo
     if let Some(stub) = found.stub.filter(|_| !dry) {
         follow(&mut decision, stub, &scope, key.as_deref().unwrap_or_default(), count);
     }
-    finish(&mut decision, listener, &facts, key);
+    finish(&mut decision, partner, listener, &facts, key);
     decision
 }
 
-/// The stub found, and the shard of its key, still locked where its state was looked at.
+/// The stub found, the rows it looked at, and the shard of its key, still locked where its state was looked at.
+#[derive(Default)]
 struct Found<'p> {
     stub: Option<&'p Stub>,
     key: Option<String>,
     lock: Option<Locked<'p>>,
+    rows: Bound,
 }
 
 /// Set in the count of a request that is answered as if it were new: its random values are others.
@@ -164,60 +223,94 @@ const ANEW: u64 = 1 << 63;
 
 /// Answers by that stub as if the business key had never been seen; nothing of it is kept.
 fn anew(
-    stub: Option<&Stub>,
+    found: Found<'_>,
     key: Option<&str>,
     entropy: Entropy,
     scope: &mut AnswerScope<'_>,
 ) -> Result<(), String> {
-    scope.draws = Arc::new(Draws { entropy, tables: Arc::clone(&scope.draws.tables) });
-    scope.params = stub.map_or(Value::Null, |stub| params(stub, scope.facts));
+    let draws = &scope.draws;
+    let (tables, shared) = (Arc::clone(&draws.tables), Arc::clone(&draws.shared));
+    scope.draws = Arc::new(Draws { entropy, tables, shared, session: draws.session.clone() });
+    scope.params = found.stub.map_or(Value::Null, |stub| params(stub, scope.facts));
+    scope.rows = Value::Object(found.rows.rows);
     let mut instance = Instance::default();
     instance.count = 1;
-    let state = stub.and_then(|stub| stub.state.as_ref());
+    let state = found.stub.and_then(|stub| stub.state.as_ref());
     scope.inst = view(key, state, &instance);
     state.map_or(Ok(()), |state| transition(state, &mut instance, scope))
 }
 
-/// The first stub in order whose conditions and state hold. From the first look at a state on, the key's shard stays
+/// The first stub in order whose conditions, rows and state hold. From the first look at a state on, the key's shard stays
 /// locked, so that no other request moves it in between. Without a time every machine counts as new, and nothing is locked.
 fn find<'p>(
     partner: &'p Partner,
-    listener: &'p Listener,
-    memo: &mut Memo<'_>,
+    (overlay, number): (Option<&'p Overlay>, usize),
+    facts: &Facts<'_>,
+    tables: Option<&View<'_>>,
     now: Option<Instant>,
 ) -> Found<'p> {
     let mut key: Option<String> = None;
     let mut lock: Option<Locked<'p>> = None;
-    for candidate in listener.index.candidates(memo) {
-        let stub = &partner.stubs[candidate as usize];
-        if !stub.conditions.hold(memo) {
-            continue;
-        }
-        let Some(state) = &stub.state else {
-            return Found { stub: Some(stub), key: None, lock: None };
-        };
-        let facts = memo.facts();
-        let own = state_key(stub, facts);
-        let Some(own) = own else { continue };
-        let full = full_key(&facts.incoming().session, &own);
-        if now.is_some() && key.as_ref() != Some(&own) {
-            // Never two locks at once: the other way round in another request, they would wait for each other.
-            drop(lock.take());
-            lock = Some(partner.runtime.state.lock(&full));
-        }
-        let current = lock
-            .as_ref()
-            .zip(now)
-            .and_then(|(lock, now)| lock.peek(&full, now))
-            .map(|instance| instance.state(&state.machine));
-        let current = current.unwrap_or(crate::state::INITIAL);
-        let holds = state.within.is_empty() || state.within.iter().any(|wanted| **wanted == *current);
-        key = Some(own);
-        if holds {
-            return Found { stub: Some(stub), key, lock };
+    for tried in overlay::tried(partner, overlay, number) {
+        let mut memo = Memo::new(facts, tried.sources);
+        for candidate in tried.index.candidates(&mut memo) {
+            let stub = &tried.stubs[candidate as usize];
+            if !stub.conditions.hold(&mut memo) {
+                continue;
+            }
+            let Some(rows) = rows(stub, facts, tables) else { continue };
+            let Some(state) = &stub.state else {
+                return Found { stub: Some(stub), rows, ..Found::default() };
+            };
+            let own = state_key(stub, facts);
+            let Some(own) = own else { continue };
+            let full = full_key(&facts.incoming().session, &own);
+            if now.is_some() && key.as_ref() != Some(&own) {
+                // Never two of these locks at once: the other way round in another request, they would wait for each other.
+                drop(lock.take());
+                lock = Some(partner.runtime.state.lock(&full));
+            }
+            let current = lock
+                .as_ref()
+                .zip(now)
+                .and_then(|(lock, now)| lock.peek(&full, now))
+                .map(|instance| instance.state(&state.machine));
+            let current = current.unwrap_or(crate::state::INITIAL);
+            let holds = state.within.is_empty() || state.within.iter().any(|wanted| **wanted == *current);
+            key = Some(own);
+            if holds {
+                return Found { stub: Some(stub), key, lock, rows };
+            }
         }
     }
-    Found { stub: None, key: None, lock: None }
+    Found::default()
+}
+
+/// The rows that a stub looks at; none where one of its looks fails.
+fn rows(stub: &Stub, facts: &Facts<'_>, tables: Option<&View<'_>>) -> Option<Bound> {
+    let mut bound = Bound::default();
+    if stub.rows.is_empty() {
+        return Some(bound);
+    }
+    let tables = tables?;
+    let params = params(stub, facts);
+    let scope = Layer { parent: facts, name: "params", value: &params };
+    for look in &stub.rows {
+        let looked = look.look(tables, &facts.incoming().session, &scope);
+        if !looked.holds {
+            return None;
+        }
+        bound.add(look, looked.row);
+    }
+    Some(bound)
+}
+
+/// Makes a stub's changes of shared tables, all or none, and tells them as JSON.
+fn write(stub: &Stub, tables: &View<'_>, dry: bool, scope: &AnswerScope<'_>) -> Result<Box<str>, String> {
+    let made = stub.writes.iter().map(|write| write.make(scope)).collect::<Result<Vec<_>, _>>()?;
+    let told = told(&made).to_string().into_boxed_str();
+    tables.apply(&scope.facts.incoming().session, made, dry)?;
+    Ok(told)
 }
 
 fn business_key(facts: &Facts<'_>) -> String {
@@ -235,7 +328,7 @@ pub fn state_key(stub: &Stub, facts: &Facts<'_>) -> Option<String> {
     memo::scalar(value).filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
-fn params(stub: &Stub, facts: &Facts<'_>) -> Value {
+pub fn params(stub: &Stub, facts: &Facts<'_>) -> Value {
     let Some(path) = &stub.conditions.path else { return Value::Object(Map::new()) };
     let value = |place: usize| {
         facts.segments().get(place).map_or(Value::Null, |segment| Value::from(segment.as_str()))
@@ -272,14 +365,14 @@ fn transition(state: &State, instance: &mut Instance, scope: &mut AnswerScope<'_
 }
 
 /// The dispatch key, read only where a dial asks for it: reading it may mean reading the body.
-fn facts_item<'f>(
+fn facts_item<'f, 'd>(
     partner: &Partner,
     facts: &'f Facts<'_>,
-    live: &[Arc<faults::LiveDial>],
+    mut live: impl Iterator<Item = &'d Arc<faults::LiveDial>>,
 ) -> Option<&'f str> {
     let asks =
         |dial: &faults::LiveDial| dial.spec.target.as_ref().is_some_and(|target| target.item.is_some());
-    let asked = partner.dials.iter().any(asks) || live.iter().any(|dial| asks(dial));
+    let asked = partner.dials.iter().any(asks) || live.any(|dial| asks(dial));
     if asked { facts.item() } else { None }
 }
 
@@ -328,7 +421,13 @@ fn refuse(decision: &mut Decision, call: Call, listener: &Listener) {
 }
 
 /// What the journal wants to know. Nothing is read for it that matching did not read.
-fn finish(decision: &mut Decision, listener: &Listener, facts: &Facts<'_>, key: Option<String>) {
+fn finish(
+    decision: &mut Decision,
+    partner: &Partner,
+    listener: &Listener,
+    facts: &Facts<'_>,
+    key: Option<String>,
+) {
     if listener.select.is_some() && facts.is_read() {
         decision.item = facts.item().map(Into::into);
     }
@@ -343,5 +442,7 @@ fn finish(decision: &mut Decision, listener: &Listener, facts: &Facts<'_>, key: 
             }
         }
     }
+    decision.caller =
+        partner.caller.as_ref().and_then(|caller| memo::scalar(caller.first(facts)?)).map(Into::into);
     decision.key = key.filter(|key| !key.starts_with('#')).map(Into::into);
 }

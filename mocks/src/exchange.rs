@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     answer::Rendered,
-    decide::{Decision, decide},
+    decide::{Decision, Setting, decide},
     facts::Incoming,
     faults::Fault,
     journal::{Body, Entry},
@@ -38,7 +38,11 @@ pub fn exchange(
     started: Instant,
     twist: impl FnOnce(&Fault, &mut Rendered),
 ) -> Exchange {
-    let mut decision = decide(&partner, number, &incoming, &shared.clock, false);
+    let session = shared.sessions.get(&incoming.session);
+    let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
+    let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
+    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: false };
+    let mut decision = decide(&partner, number, &incoming, &setting);
     let missed = decision.stub.is_none();
     let fault = decision.applied.fault.take();
     let mut answer = basis(&mut decision, &partner);
@@ -62,7 +66,7 @@ pub fn exchange(
     let id = entry.id;
     if missed {
         answer.headers.insert("x-mock-miss", HeaderValue::from(id));
-        shared.diagnosis.explain(Miss { partner, number, incoming, entry });
+        shared.diagnosis.explain(Miss { partner, overlay, number, incoming, entry });
     }
     Exchange { answer, fault, delay }
 }
@@ -117,6 +121,7 @@ fn entry(
         partner: Arc::clone(&partner.id),
         listener: Arc::clone(&partner.listeners[number].id),
         session: incoming.session.clone(),
+        caller: decision.caller,
         traceparent: header("traceparent").filter(|text| text.len() <= 64).map(Into::into),
         method: incoming.method.as_str().into(),
         path: incoming.path.as_str().into(),
@@ -125,6 +130,7 @@ fn entry(
         stub: decision.stub,
         state_before: decision.state_before,
         state_after: decision.state_after,
+        writes: decision.writes,
         fault: fault.map(|fault| format!("{} ({})", fault.kind.name(), decision.applied.origin).into()),
         delay_ms: u64::try_from(decision.applied.delay.as_millis()).unwrap_or(u64::MAX),
         took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -68,6 +68,12 @@ impl<'p> Facts<'p> {
         }
     }
 
+    /// Takes documents that are known already.
+    pub fn know(&self, documents: Documents) {
+        // Documents that were read before stay.
+        drop(self.documents.set(documents));
+    }
+
     pub fn incoming(&self) -> &'p Incoming {
         self.incoming
     }

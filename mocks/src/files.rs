@@ -8,7 +8,8 @@ use std::{
 use qiao_mappings::strict::{Mistake, Source};
 
 use crate::{
-    spec::{PartnerSpec, StubsFile},
+    sessions::Pack,
+    spec::{CitySpec, PackSpec, PartnerSpec, StubsFile},
     table::{self, DataTable},
 };
 
@@ -32,17 +33,25 @@ impl PartnerFiles {
     /// # Errors
     /// A path that leaves the folder, a file that cannot be read or is too large.
     pub fn body(&self, name: &str) -> Result<Vec<u8>, String> {
-        let relative = Path::new(name);
-        if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err("a path below the partner's folder, without `..`".into());
-        }
-        let path = self.path.join(relative);
-        let size = fs::metadata(&path).map_err(|error| format!("cannot be read: {error}"))?.len();
-        if size > MAX_BODY_FILE {
-            return Err("at most 8 MiB".into());
-        }
-        fs::read(&path).map_err(|error| format!("cannot be read: {error}"))
+        below(&self.path, name)
     }
+}
+
+/// A file below a folder.
+///
+/// # Errors
+/// A path that leaves the folder, a file that cannot be read or is too large.
+pub fn below(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let relative = Path::new(name);
+    if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err("a path below the folder, without `..`".into());
+    }
+    let path = folder.join(relative);
+    let size = fs::metadata(&path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > MAX_BODY_FILE {
+        return Err("at most 8 MiB".into());
+    }
+    fs::read(&path).map_err(|error| format!("cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -80,6 +89,40 @@ pub fn read(root: &Path) -> Result<Vec<PartnerFiles>, Vec<Mistake>> {
         mistakes.push(of_file(root, format!("at most {MAX_PARTNERS} mock partners")));
     }
     if mistakes.is_empty() { Ok(partners) } else { Err(mistakes) }
+}
+
+/// The city beside the partners, where it is declared.
+///
+/// # Errors
+/// Every mistake in its file.
+pub fn city(root: &Path) -> Result<Option<CitySpec>, Vec<Mistake>> {
+    let file = root.join("city").join("city.yaml");
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let (source, spec) = yaml::<CitySpec>(&file)?;
+    let mistakes = crate::compile::rows::mistakes(&spec.rows, &crate::city::form, &source);
+    if mistakes.is_empty() { Ok(Some(spec)) } else { Err(mistakes) }
+}
+
+/// The packs below `packs/`, in the order of their names.
+///
+/// # Errors
+/// Every mistake of form in every pack.
+pub fn packs(root: &Path) -> Result<Vec<Pack>, Vec<Mistake>> {
+    let (mut packs, mut mistakes) = (Vec::new(), Vec::new());
+    let folders = entries(&root.join("packs")).unwrap_or_default();
+    for folder in folders.into_iter().filter(|path| path.join("pack.yaml").is_file()) {
+        let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        match yaml::<PackSpec>(&folder.join("pack.yaml")) {
+            Ok((source, spec)) => packs.push(Pack { id, folder, source, spec }),
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    if packs.len() > MAX_PARTNERS {
+        mistakes.push(of_file(root, format!("at most {MAX_PARTNERS} packs")));
+    }
+    if mistakes.is_empty() { Ok(packs) } else { Err(mistakes) }
 }
 
 fn of_file(path: &Path, message: impl Into<String>) -> Mistake {

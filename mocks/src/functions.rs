@@ -7,7 +7,7 @@ use std::{
 use qiao_mappings::{Functions, ScopeFunctions, Table, Tables};
 use serde_json::Value;
 
-use crate::{entropy::Entropy, generate, table::DataTable};
+use crate::{entropy::Entropy, generate, table::DataTable, tables::SharedTables};
 
 /// Name, form and meaning of every function.
 pub const FUNCTIONS: &[(&str, &str, &str)] = &[
@@ -16,7 +16,12 @@ pub const FUNCTIONS: &[(&str, &str, &str)] = &[
     (
         "table",
         "table(name, key)",
-        "The row of a table of the partner by its first column, null where there is none.",
+        "The row of a table of the partner, or of a shared one such as city.cards, by its first column, null where there is none.",
+    ),
+    (
+        "lookup",
+        "lookup(name, column, value)",
+        "The rows of a shared table with that value in an indexed column, in the order of keys, 100 at most.",
     ),
     ("pick", "pick(list)", "One element of a list."),
     ("randomInt", "randomInt(low, high)", "A whole number, both bounds included."),
@@ -49,6 +54,26 @@ impl Tables for Environment {
 pub struct Draws {
     pub entropy: Entropy,
     pub tables: Arc<HashMap<String, DataTable>>,
+    pub shared: Arc<SharedTables>,
+    /// Whose writing is seen.
+    pub session: Box<str>,
+}
+
+impl Draws {
+    fn row(&self, table: &str, key: &Value) -> Result<Value, String> {
+        let key = crate::matching::memo::scalar(key).ok_or("a key is text or a number")?;
+        let row = match self.tables.get(table) {
+            Some(own) => own.row(&key).cloned(),
+            None => self.shared.view().row(&self.session, table, &key)?.map(Value::Object),
+        };
+        Ok(row.unwrap_or(Value::Null))
+    }
+
+    fn rows(&self, table: &str, column: &str, value: &Value) -> Result<Value, String> {
+        let value = crate::matching::memo::scalar(value).ok_or("a value is text or a number")?;
+        let found = self.shared.view().find(&self.session, table, column, &value)?;
+        Ok(found.into_iter().map(Value::Object).collect())
+    }
 }
 
 impl ScopeFunctions for Draws {
@@ -62,10 +87,9 @@ impl ScopeFunctions for Draws {
                 Ok(generate::serial(entropy, prefix, digits).into())
             }
             ("uuid", []) => Ok(generate::uuid(entropy).into()),
-            ("table", [Value::String(table), key]) => {
-                let table = self.tables.get(table).ok_or("there is no such table")?;
-                let key = crate::matching::memo::scalar(key).ok_or("a key is text or a number")?;
-                Ok(table.row(&key).cloned().unwrap_or(Value::Null))
+            ("table", [Value::String(table), key]) => self.row(table, key),
+            ("lookup", [Value::String(table), Value::String(column), value]) => {
+                self.rows(table, column, value)
             }
             ("pick", [Value::Array(list)]) if !list.is_empty() => Ok(list[entropy.index(list.len())].clone()),
             ("randomInt", [low, high]) => match (low.as_i64(), high.as_i64()) {
@@ -108,7 +132,15 @@ mod tests {
         let people = DataTable::parse("id,name\n1,张三").expect("a table");
         let tables = Arc::new(HashMap::from([("people".to_owned(), people)]));
         let expression = Expression::compile(text, &Environment).map_err(|error| error.to_string())?;
-        let draws = Draws { entropy: Entropy::of(1, &[b"x"], 1), tables };
+        let draws = Draws {
+            entropy: Entropy::of(1, &[b"x"], 1),
+            tables,
+            shared: SharedTables::of(
+                serde_json::from_value(json!({"city": "v1", "seed": 1, "citizens": 50})).ok(),
+                &Arc::default(),
+            ),
+            session: "".into(),
+        };
         expression.eval(&Answer(Arc::new(draws))).map_err(|error| error.to_string())
     }
 
@@ -135,6 +167,6 @@ mod tests {
     fn a_wrong_call_says_how_the_function_is_written() {
         assert!(eval("seq('EMS', 30)").expect_err("too wide").contains("1 to 18 digits"));
         assert!(eval("uuid(1)").expect_err("an argument").contains("uuid()"));
-        assert!(eval("table('nobody', 1)").expect_err("no table").contains("no such table"));
+        assert!(eval("table('nobody', 1)").expect_err("no table").contains("no table `nobody`"));
     }
 }

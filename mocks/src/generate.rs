@@ -2,7 +2,7 @@
 use crate::entropy::Entropy;
 
 /// GB/T 2260 codes of Shanghai's districts, with their names.
-const DISTRICTS: [(&str, &str); 16] = [
+pub const DISTRICTS: [(&str, &str); 16] = [
     ("310101", "黄浦区"),
     ("310104", "徐汇区"),
     ("310105", "长宁区"),

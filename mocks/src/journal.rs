@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::{Notify, broadcast, futures::Notified};
 
 /// Default bound of the ring in bytes.
 pub const DEFAULT_BYTES: usize = 8 << 20;
@@ -19,6 +20,10 @@ pub const MAX_BYTES: usize = 64 << 20;
 pub const BODY_CUT: usize = 8 << 10;
 /// Entries in one page at most.
 pub const MAX_PAGE: usize = 500;
+/// Entries that are read for one page at most.
+pub const READ: usize = 100_000;
+/// Entries that one who looks on may be behind.
+const TAIL: usize = 1_024;
 
 /// One request to a mock partner.
 #[derive(Debug, Default)]
@@ -31,6 +36,8 @@ pub struct Entry {
     pub listener: Arc<str>,
     /// From the header `X-Mock-Session`; empty in the common session.
     pub session: Box<str>,
+    /// Who called, where the partner's `caller` says how that is told.
+    pub caller: Option<Box<str>>,
     pub traceparent: Option<Box<str>>,
     pub method: Box<str>,
     /// Path below the listener's.
@@ -43,6 +50,8 @@ pub struct Entry {
     pub stub: Option<Arc<str>>,
     pub state_before: Option<Box<str>>,
     pub state_after: Option<Box<str>>,
+    /// Changes of shared tables, as JSON.
+    pub writes: Option<Box<str>>,
     /// The fault that struck and where it came from: `reset (dial flaky)`.
     pub fault: Option<Box<str>>,
     /// Wait before the answer, in milliseconds.
@@ -85,7 +94,7 @@ pub struct Nearest {
 }
 
 /// One criterion of a stub against one request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
     /// As written, for instance `$.request.body.age`.
     pub criterion: String,
@@ -110,8 +119,15 @@ impl Entry {
     fn weight(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
         let plain = self.plain.as_ref().map_or(0, |plain| plain.bytes.len());
-        let fields =
-            [&self.traceparent, &self.item, &self.key, &self.state_before, &self.state_after, &self.fault];
+        let fields = [
+            &self.caller,
+            &self.traceparent,
+            &self.item,
+            &self.key,
+            &self.state_before,
+            &self.state_after,
+            &self.fault,
+        ];
         size_of::<Self>()
             + 64
             + self.request.bytes.len()
@@ -121,6 +137,7 @@ impl Entry {
             + self.path.len()
             + self.session.len()
             + text(&self.problem)
+            + text(&self.writes)
             + fields.into_iter().map(text).sum::<usize>()
             + self.explained.load(Ordering::Relaxed)
     }
@@ -133,13 +150,21 @@ pub struct Filter {
     pub session: Option<String>,
     pub item: Option<String>,
     pub stub: Option<String>,
-    pub traceparent: Option<String>,
+    pub caller: Option<String>,
+    /// The trace's id, or the whole `traceparent`.
+    pub trace: Option<String>,
     /// Only misses, or only matches.
     pub miss: Option<bool>,
 }
 
 impl Filter {
-    fn fits(&self, entry: &Entry) -> bool {
+    /// Whether it lets everything pass.
+    pub fn is_everything(&self) -> bool {
+        let texts = [&self.partner, &self.session, &self.item, &self.stub, &self.caller, &self.trace];
+        texts.into_iter().all(Option::is_none) && self.miss.is_none()
+    }
+
+    pub fn fits(&self, entry: &Entry) -> bool {
         let same = |wanted: &Option<String>, seen: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| seen == Some(wanted))
         };
@@ -148,9 +173,16 @@ impl Filter {
             && same(&self.session, Some(&entry.session))
             && same(&self.item, entry.item.as_deref())
             && (self.stub.is_none() || same(&self.stub, stub()))
-            && same(&self.traceparent, entry.traceparent.as_deref())
+            && same(&self.caller, entry.caller.as_deref())
+            && self.trace.as_deref().is_none_or(|trace| of_trace(entry, trace))
             && self.miss.is_none_or(|miss| miss == entry.stub.is_none())
     }
+}
+
+/// Whether an entry belongs to a trace, by its id or the whole `traceparent`.
+pub fn of_trace(entry: &Entry, trace: &str) -> bool {
+    let traceparent = entry.traceparent.as_deref().unwrap_or_default();
+    traceparent == trace || traceparent.split('-').nth(1) == Some(trace)
 }
 
 /// Entries, newest first, and the cursor of the next page.
@@ -159,6 +191,18 @@ pub struct Page {
     pub entries: Vec<Arc<Entry>>,
     /// Pass as `before` for the next page; none at the end.
     pub next: Option<u64>,
+    /// Entries looked at.
+    pub read: usize,
+}
+
+/// Entries in the order in which they came.
+#[derive(Debug)]
+pub struct Span {
+    pub entries: Vec<Arc<Entry>>,
+    /// Pass as `from` to go on.
+    pub next: u64,
+    /// Whether entries from `from` on had to make room before they were read.
+    pub forgotten: bool,
 }
 
 /// The ring.
@@ -166,6 +210,10 @@ pub struct Page {
 pub struct Journal {
     ring: Mutex<Ring>,
     max: usize,
+    /// Wakes those who wait for entries.
+    changed: Notify,
+    /// To those who look on; what they do not take in time they miss.
+    tail: broadcast::Sender<Arc<Entry>>,
 }
 
 #[derive(Debug)]
@@ -174,6 +222,8 @@ struct Ring {
     /// The id of the front entry; ids ascend without gaps.
     first: u64,
     bytes: usize,
+    /// Entries before this one were cleared on purpose.
+    cleared: u64,
 }
 
 impl Ring {
@@ -193,8 +243,9 @@ impl Ring {
 impl Journal {
     /// A ring of at most `max` bytes, itself at most [`MAX_BYTES`].
     pub fn new(max: usize) -> Self {
-        let ring = Ring { entries: VecDeque::new(), first: 1, bytes: 0 };
-        Self { ring: Mutex::new(ring), max: max.min(MAX_BYTES) }
+        let ring = Ring { entries: VecDeque::new(), first: 1, bytes: 0, cleared: 1 };
+        let tail = broadcast::Sender::new(TAIL);
+        Self { ring: Mutex::new(ring), max: max.min(MAX_BYTES), changed: Notify::new(), tail }
     }
 
     /// Adds an entry, which gets its id here, and forgets the oldest over the bound. An entry larger than the whole ring is not kept.
@@ -209,7 +260,38 @@ impl Journal {
         drop(ring);
         // The forgotten entries are freed here, outside the lock.
         drop(dropped);
+        self.changed.notify_waiters();
+        if self.tail.receiver_count() > 0 {
+            // An error means that the last of them has just left.
+            drop(self.tail.send(Arc::clone(&entry)));
+        }
         entry
+    }
+
+    /// Entries as they come from now on. Who is more than a thousand behind misses some and is told so.
+    pub fn tail(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.tail.subscribe()
+    }
+
+    /// Done when an entry comes after this call.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Up to `limit` entries from an id on, in the order in which they came.
+    pub fn span(&self, from: u64, limit: usize) -> Span {
+        let ring = self.ring.lock();
+        let start = from.max(ring.first);
+        let skipped = usize::try_from(start - ring.first).unwrap_or(usize::MAX).min(ring.entries.len());
+        let entries: Vec<_> = ring.entries.range(skipped..).take(limit).cloned().collect();
+        let next = start + entries.len() as u64;
+        Span { entries, next, forgotten: ring.first > from.max(ring.cleared) }
+    }
+
+    /// The id that the next entry will have.
+    pub fn next_id(&self) -> u64 {
+        let ring = self.ring.lock();
+        ring.first + ring.entries.len() as u64
     }
 
     /// Adds the diagnosis of a miss, whose weight counts as well.
@@ -233,33 +315,42 @@ impl Journal {
         ring.entries.get(place).cloned()
     }
 
-    /// A page of the newest entries older than `before` that fit. At most [`MAX_PAGE`]; reads at most 100 000 entries, the cursor goes on from there.
+    /// A page of the newest entries older than `before` that fit. At most [`MAX_PAGE`]; reads at most [`READ`] entries, the
+    /// cursor goes on from there. The ring is locked for a thousand entries at a time, so that requests need not wait.
     pub fn page(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Page {
-        const READ: usize = 100_000;
+        const STEP: usize = 1_000;
         let limit = limit.clamp(1, MAX_PAGE);
-        let ring = self.ring.lock();
-        let end = before.map_or(ring.entries.len(), |before| {
-            usize::try_from(before.saturating_sub(ring.first)).unwrap_or(usize::MAX).min(ring.entries.len())
-        });
-        let start = end.saturating_sub(READ);
-        let mut entries = Vec::new();
-        for entry in ring.entries.range(start..end).rev() {
-            if filter.fits(entry) {
-                entries.push(Arc::clone(entry));
-                if entries.len() == limit {
-                    break;
+        let (mut entries, mut read, mut before) = (Vec::new(), 0, before.unwrap_or(u64::MAX));
+        loop {
+            let (step, first): (Vec<_>, u64) = {
+                let ring = self.ring.lock();
+                let end = usize::try_from(before.saturating_sub(ring.first)).unwrap_or(usize::MAX);
+                let end = end.min(ring.entries.len());
+                let most = if filter.is_everything() { limit - entries.len() } else { STEP };
+                (ring.entries.range(end.saturating_sub(most)..end).rev().cloned().collect(), ring.first)
+            };
+            if step.is_empty() {
+                return Page { entries, next: None, read };
+            }
+            for entry in step {
+                read += 1;
+                before = entry.id;
+                if filter.fits(&entry) {
+                    entries.push(entry);
+                }
+                if entries.len() == limit || read == READ {
+                    let next = (before > first).then_some(before);
+                    return Page { entries, next, read };
                 }
             }
         }
-        let last = if entries.len() == limit { entries.last().map(|entry| entry.id) } else { None };
-        let next = last.or((start > 0).then_some(ring.first + start as u64)).filter(|id| *id > ring.first);
-        Page { entries, next }
     }
 
     /// Forgets the entries of a session, or all. Ids go on ascending.
     pub fn clear(&self) {
         let mut ring = self.ring.lock();
         ring.first += ring.entries.len() as u64;
+        ring.cleared = ring.first;
         ring.bytes = 0;
         let entries = std::mem::take(&mut ring.entries);
         drop(ring);
@@ -341,6 +432,39 @@ mod tests {
             }
         }
         assert_eq!(seen, (1..=25).rev().filter(|id| id % 2 == 1).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_page_reads_no_more_than_it_shows_however_many_entries_there_are() {
+        let journal = Journal::new(MAX_BYTES);
+        let count = 60_000;
+        for n in 0..count {
+            journal.push(entry(if n == 10 { "rare" } else { "ems" }, Some("ems/a@1"), 0));
+        }
+        let page = journal.page(&Filter::default(), None, 50);
+        assert_eq!((page.entries.len(), page.read, page.next), (50, 50, Some(count - 49)));
+        let rare = Filter { partner: Some("rare".into()), ..Filter::default() };
+        let page = journal.page(&rare, None, 50);
+        assert_eq!((page.entries.len(), page.next), (1, None));
+        assert!(page.read as u64 == count && page.read <= READ, "{}", page.read);
+    }
+
+    #[test]
+    fn a_span_goes_on_where_it_ended_and_tells_what_was_forgotten() {
+        let journal = Journal::new(20_000);
+        for _ in 0..5 {
+            journal.push(entry("ems", None, 10));
+        }
+        let span = journal.span(2, 2);
+        assert_eq!(span.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!((span.next, span.forgotten), (4, false));
+        for _ in 0..100 {
+            journal.push(entry("ems", None, 1_000));
+        }
+        assert!(journal.span(4, 1).forgotten);
+        journal.clear();
+        let span = journal.span(4, 10);
+        assert_eq!((span.entries.len(), span.next, span.forgotten), (0, 106, false), "cleared on purpose");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod admin;
 mod answer;
 mod catalogue;
+mod city;
 mod clock;
 mod compile;
 mod decide;
@@ -17,24 +18,38 @@ mod forms;
 mod functions;
 mod generate;
 mod journal;
+mod mask;
 mod matching;
+mod overlay;
 mod partner;
 mod pushes;
+mod question;
+mod rows;
+mod score;
 mod server;
+mod sessions;
 mod sftp;
 pub mod spec;
 mod state;
 mod table;
+mod tables;
 mod tcp;
 mod timers;
+mod verify;
 mod wsdl;
 
 pub use admin::admin_router;
 pub use functions::FUNCTIONS;
 pub use server::{MockConfig, MockServer, Ports, Reloaded, StartError, check};
 
-/// The JSON Schemas of the files: `partner.yaml` and those below `stubs/`.
-pub fn schemas() -> [(&'static str, serde_json::Value); 2] {
+/// The JSON Schemas of the files, and of a session opened by the admin API.
+pub fn schemas() -> [(&'static str, serde_json::Value); 5] {
     use qiao_mappings::strict::schema_of;
-    [("mock-partner", schema_of::<spec::PartnerSpec>()), ("mock-stubs", schema_of::<spec::StubsFile>())]
+    [
+        ("mock-partner", schema_of::<spec::PartnerSpec>()),
+        ("mock-stubs", schema_of::<spec::StubsFile>()),
+        ("mock-city", schema_of::<spec::CitySpec>()),
+        ("mock-pack", schema_of::<spec::PackSpec>()),
+        ("mock-session", schema_of::<spec::SessionSpec>()),
+    ]
 }

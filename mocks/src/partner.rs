@@ -18,12 +18,18 @@ use crate::{
     faults::{Fault, LiveDial, Wait},
     forms::{AnswerPath, RequestPath},
     matching::{Conditions, Index, Sources},
-    pushes::{Plan, compile::Plans},
+    overlay::{put_dial, remove_dial},
+    pushes::{
+        Plan,
+        compile::{Plans, Targets},
+    },
+    rows::{RowLook, Write},
     server::tls::TlsForm,
     sftp::{SftpForm, tree::Tree},
     spec::Proto,
     state::StateTable,
     table::DataTable,
+    tables::SharedTables,
     tcp::TcpForm,
     wsdl::Contract,
 };
@@ -39,6 +45,8 @@ pub struct Partner {
     /// In the order in which they are tried.
     pub stubs: Vec<Stub>,
     pub sources: Sources,
+    /// Who calls.
+    pub caller: Option<Selector>,
     /// The business key.
     pub instance: Option<Selector>,
     /// Those of the file, behind those of the admin API.
@@ -48,6 +56,11 @@ pub struct Partner {
     pub tables: Arc<HashMap<String, DataTable>>,
     /// What can be started by hand.
     pub plans: Plans,
+    /// Where they are sent; for stubs that sessions add.
+    pub targets: Targets,
+    pub shared: Arc<SharedTables>,
+    /// Whether a stub looks at or writes shared tables before its answer is made.
+    pub uses_tables: bool,
     pub runtime: Arc<Runtime>,
     /// Whether a dial of the file needs the business key's count.
     pub dials_need_instance: bool,
@@ -87,6 +100,10 @@ pub struct Stub {
     pub item: Option<String>,
     pub conditions: Conditions,
     pub state: Option<State>,
+    pub rows: Vec<RowLook>,
+    pub writes: Vec<Write>,
+    /// Whether shared tables are looked at or written before the answer is made.
+    pub uses_tables: bool,
     pub delay: Option<Wait>,
     pub fault: Option<Arc<Fault>>,
     pub answer: Answer,
@@ -169,28 +186,12 @@ impl Runtime {
     /// # Errors
     /// More than 100 dials.
     pub fn put_dial(&self, dial: LiveDial, now: Instant) -> Result<(), String> {
-        let dial = Arc::new(dial);
-        let mut full = false;
-        self.dials.rcu(|dials| {
-            let lives = |other: &&Arc<LiveDial>| {
-                other.spec.id != dial.spec.id && other.ends.is_none_or(|ends| now < ends)
-            };
-            let mut next = vec![Arc::clone(&dial)];
-            next.extend(dials.iter().filter(lives).cloned());
-            full = next.len() > 100;
-            if full { (**dials).clone() } else { next }
-        });
-        if full { Err("a partner has at most 100 dials".into()) } else { Ok(()) }
+        put_dial(&self.dials, dial, now)
     }
 
     /// Takes a dial away; whether it was there.
     pub fn remove_dial(&self, id: &str) -> bool {
-        let mut found = false;
-        self.dials.rcu(|dials| {
-            found = dials.iter().any(|dial| dial.spec.id == id);
-            dials.iter().filter(|dial| dial.spec.id != id).cloned().collect::<Vec<_>>()
-        });
-        found
+        remove_dial(&self.dials, id)
     }
 }
 

@@ -28,7 +28,10 @@ use parking_lot::Mutex;
 use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
 use serde_json::{Map, Value};
-use tokio::{runtime::Runtime, sync::watch::Sender};
+use tokio::{
+    runtime::Runtime,
+    sync::{Semaphore, watch::Sender},
+};
 
 use crate::{
     catalogue::Catalogue,
@@ -36,11 +39,17 @@ use crate::{
     journal::{self, Journal},
     partner::Partner,
     pushes::{runs::Runs, send::Sender as PushSender},
+    sessions::Sessions,
     timers::Timers,
 };
 use authority::Authority;
 use diagnosis::Diagnosis;
 use sockets::Sockets;
+
+/// Verifications that wait at once.
+const MAX_VERIFICATIONS: usize = 64;
+/// Those who look on at the journal at once.
+const MAX_WATCHING: usize = 32;
 
 /// How the mock server runs.
 #[derive(Clone, Debug)]
@@ -158,13 +167,18 @@ pub(crate) struct Shared {
     pub authority: Authority,
     pub runs: Runs,
     pub sender: PushSender,
+    pub sessions: Sessions,
+    /// Verifications that may wait.
+    pub waiting: Semaphore,
+    /// Those who may look on at the journal.
+    pub watching: Arc<Semaphore>,
     folder: PathBuf,
     /// Constants that the settings give every partner.
     parameters: Map<String, Value>,
     vault: Vault,
     reloading: Mutex<()>,
     /// False asks connections to end after the answer at hand.
-    open: Sender<bool>,
+    pub open: Sender<bool>,
     /// Counts connections by its receivers.
     alive: Sender<()>,
 }
@@ -227,6 +241,9 @@ impl MockServer {
             runs: Runs::default(),
             sender: PushSender::new(config.push_to),
             parameters: config.parameters,
+            sessions: Sessions::default(),
+            waiting: Semaphore::new(MAX_VERIFICATIONS),
+            watching: Arc::new(Semaphore::new(MAX_WATCHING)),
             folder: config.folder,
             vault,
             reloading: Mutex::new(()),
@@ -357,8 +374,40 @@ impl Shared {
         self.catalogue.load()
     }
 
+    /// The session that a request belongs to: the one its header names, else the one its account belongs to. A name of
+    /// another form than 1 to 64 letters, digits, dots, hyphens and underscores counts as none.
+    pub fn session_of(&self, partner: &str, header: Option<&str>, account: Option<&str>) -> Box<str> {
+        if let Some(name) = header
+            && (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        {
+            return name.into();
+        }
+        account.map(|account| self.sessions.of_account(partner, account)).unwrap_or_default()
+    }
+
     pub fn partner(&self, id: &str) -> Option<Arc<Partner>> {
         self.catalogue().partner(id).cloned()
+    }
+
+    /// Forgets what is remembered of a partner's session, or of all its sessions but for state.
+    pub fn forget(&self, partner: &Partner, session: Option<&str>) {
+        if let Some(session) = session {
+            partner.runtime.state.clear(&crate::state::full_key(session, ""));
+        }
+        self.timers.clear(&partner.id, session);
+        self.runs.clear(&partner.id, session);
+    }
+
+    /// Forgets what all partners remember of a session.
+    pub fn forget_session(&self, session: &str) {
+        self.catalogue().partners.iter().for_each(|partner| self.forget(partner, Some(session)));
+    }
+
+    /// Starts a session anew, or forgets what is remembered of one that was never opened.
+    pub fn reset_session(&self, session: &str) {
+        self.forget_session(session);
+        self.sessions.reset(session, &self.catalogue());
     }
 
     pub fn set_running(&self, partner: &str, running: bool) -> bool {
@@ -381,7 +430,10 @@ impl Shared {
         }
         let done = summary(&catalogue);
         self.sockets.adopt(&catalogue, bound, self);
-        self.catalogue.store(Arc::new(catalogue));
+        let fresh = !Arc::ptr_eq(&catalogue.tables, &before.tables);
+        let catalogue = Arc::new(catalogue);
+        self.catalogue.store(Arc::clone(&catalogue));
+        self.sessions.refit(&catalogue, fresh);
         Ok(done)
     }
 }

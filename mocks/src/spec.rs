@@ -1,20 +1,28 @@
 //! The form of a mock partner's files, as its author writes them: `mocks/<partner>/partner.yaml` and `stubs/*.yaml`.
 //!
 //! `docs/mocks.md` explains the form with a full example. These types are what the strict reader and the JSON Schema see.
+pub mod city;
 pub mod criteria;
 pub mod fault;
 pub mod form;
 pub mod listen;
 pub mod push;
+pub mod session;
 pub mod sftp;
 pub mod stub;
+pub mod table;
+pub mod verify;
 
+pub use city::CitySpec;
 pub use criteria::{Criterion, When};
 pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target, WrongLength};
 pub use form::{AnswerForm, OpenForm, RequestForm, SealForm};
 pub use listen::{TcpSpec, TlsSpec};
 pub use push::{PlanSpec, PushSpec, StepSpec, ThenSpec};
+pub use session::{AccountSpec, PackSpec, PartnerOverlay, SessionSpec};
 pub use stub::{Respond, SoapFault, StateRule, StubSpec};
+pub use table::{OneOrMany, RowRule, WriteRule};
+pub use verify::{Meant, Partly, Pick, ScoreField, ScoreTemplate};
 
 use indexmap::IndexMap;
 use qiao_vault::EnvelopeSpec;
@@ -51,6 +59,9 @@ pub struct PartnerSpec {
     /// JSONPath of the dispatch key, compared with the stubs' `item`; a listener may have its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
+    /// JSONPath of who calls, for instance `$.headers['x-app-id']`: journaled, and the journal is filtered by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// What makes requests belong to one business case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceSpec>,

@@ -1,16 +1,23 @@
 //! Dials: faults and delays turned on for a while.
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, Refused};
 use crate::{
     faults::LiveDial,
+    overlay::{put_dial, remove_dial},
+    server::Shared,
+    sessions::Session,
     spec::{Delay, Dial, FaultSpec, Target},
 };
 
@@ -31,11 +38,40 @@ pub struct Given {
     ttl: Option<qiao_mappings::units::Duration>,
 }
 
-pub async fn list(State(shared): Api, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+/// Whose dials.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Whose {
+    /// Dials that only this session's requests feel; left out: those of all.
+    #[serde(default)]
+    session: Option<String>,
+}
+
+impl Whose {
+    /// The session, where one is named.
+    fn session(&self, shared: &Shared) -> Result<Option<Arc<Session>>, Refused> {
+        let Some(name) = &self.session else { return Ok(None) };
+        let found = shared.sessions.get(name);
+        found
+            .map(Some)
+            .ok_or_else(|| Refused::not_found(format!("there is no session `{name}`: open it first")))
+    }
+}
+
+pub async fn list(
+    State(shared): Api,
+    Path(id): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<Value>, Refused> {
     let partner = super::partner(&shared, &id)?;
     let now = Instant::now();
     let live = partner.runtime.dials.load();
     let lives = |dial: &&LiveDial| dial.ends.is_none_or(|ends| now < ends);
+    if let Some(session) = whose.session(&shared)? {
+        let dials = session.overlay(&partner.id).map(|overlay| overlay.all_dials()).unwrap_or_default();
+        let lives = dials.iter().map(|dial| &**dial).filter(lives).map(|dial| view(dial, "session", now));
+        return Ok(Json(json!({"dials": lives.collect::<Vec<_>>()})));
+    }
     let ours = live.iter().map(|dial| &**dial).filter(lives).map(|dial| view(dial, "api", now));
     let of_file = partner.dials.iter().filter(lives).map(|dial| view(dial, "file", now));
     Ok(Json(json!({"dials": ours.chain(of_file).collect::<Vec<_>>()})))
@@ -44,6 +80,7 @@ pub async fn list(State(shared): Api, Path(id): Path<String>) -> Result<Json<Val
 pub async fn put(
     State(shared): Api,
     Path((id, dial)): Path<(String, String)>,
+    Query(whose): Query<Whose>,
     Json(given): Json<Given>,
 ) -> Result<Json<Value>, Refused> {
     let partner = super::partner(&shared, &id)?;
@@ -62,16 +99,29 @@ pub async fn put(
         Refused::unfit(each.collect::<Vec<_>>().join("; "))
     })?;
     let shown = view(&compiled, "api", now);
-    partner.runtime.put_dial(compiled, now).map_err(Refused::unfit)?;
+    match whose.session(&shared)? {
+        Some(session) => {
+            let overlay = session.overlay_to_change(&partner.id);
+            put_dial(&overlay.dials, compiled, now).map_err(Refused::unfit)?;
+        }
+        None => partner.runtime.put_dial(compiled, now).map_err(Refused::unfit)?,
+    }
     Ok(Json(shown))
 }
 
 pub async fn remove(
     State(shared): Api,
     Path((id, dial)): Path<(String, String)>,
+    Query(whose): Query<Whose>,
 ) -> Result<Json<Value>, Refused> {
     let partner = super::partner(&shared, &id)?;
-    if partner.runtime.remove_dial(&dial) {
+    let removed = match whose.session(&shared)? {
+        Some(session) => {
+            session.overlay(&partner.id).is_some_and(|overlay| remove_dial(&overlay.dials, &dial))
+        }
+        None => partner.runtime.remove_dial(&dial),
+    };
+    if removed {
         Ok(Json(json!({"removed": dial})))
     } else {
         Err(Refused::not_found(format!("there is no dial `{dial}`, or it stands in the partner's file")))

@@ -9,7 +9,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, Refused};
-use crate::{decide::decide, facts::Incoming, matching::explain};
+use crate::{
+    decide::{Setting, decide},
+    facts::Incoming,
+    matching::explain,
+};
 
 /// The request tried.
 #[derive(Deserialize)]
@@ -79,7 +83,11 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
         body: body.into(),
         session: trial.session.unwrap_or_default().into(),
     };
-    let decision = decide(&partner, number, &incoming, &shared.clock, true);
+    let session = shared.sessions.get(&incoming.session);
+    let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
+    let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
+    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: true };
+    let decision = decide(&partner, number, &incoming, &setting);
     let fault = decision
         .applied
         .fault
@@ -103,6 +111,7 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
         "delayMs": u64::try_from(decision.applied.delay.as_millis()).unwrap_or(u64::MAX),
         "answer": answer,
         "problem": decision.problem,
-        "nearest": explain::nearest(&partner, number, &incoming),
+        "writes": decision.writes.and_then(|writes| serde_json::from_str::<Value>(&writes).ok()),
+        "nearest": explain::nearest(&partner, overlay.as_deref(), number, &incoming),
     })))
 }

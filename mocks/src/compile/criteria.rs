@@ -19,32 +19,36 @@ pub fn conditions(
     sources: &mut Sources,
     report: &mut Report,
 ) -> Conditions {
-    let mut conditions = Conditions::default();
     let nothing = When::default();
-    let (when, when_place) = (when.unwrap_or(&nothing), place.at("when"));
-    if let Some(item) = item {
-        conditions.all.extend(equality(sources, report, place, "item", Ok(Source::Item), item));
-    }
+    let item = item.and_then(|item| equality(sources, report, place, "item", Ok(Source::Item), item));
+    let mut conditions = of_when(when.unwrap_or(&nothing), &place.at("when"), sources, report);
+    conditions.all.splice(0..0, item);
+    conditions
+}
+
+/// Conditions without an item.
+pub fn of_when(when: &When, place: &Place<'_>, sources: &mut Sources, report: &mut Report) -> Conditions {
+    let mut conditions = Conditions::default();
     if let Some(method) = &when.method {
-        conditions.method = report.keep(&when_place.at("method"), Method::from_bytes(method.as_bytes()));
+        conditions.method = report.keep(&place.at("method"), Method::from_bytes(method.as_bytes()));
     }
     if let Some(path) = &when.path {
-        conditions.path = report.keep(&when_place.at("path"), PathPattern::parse(path));
+        conditions.path = report.keep(&place.at("path"), PathPattern::parse(path));
     }
     for (name, value) in &when.header {
-        let (place, source) = (when_place.member("header", name), header(name));
+        let (place, source) = (place.member("header", name), header(name));
         let name = format!("header {}", name.to_ascii_lowercase());
         conditions.all.extend(equality(sources, report, &place, &name, source, value));
     }
     for (name, value) in &when.query {
-        let place = when_place.member("query", name);
+        let place = place.member("query", name);
         let source = Ok(Source::Query(name.as_str().into()));
         conditions.all.extend(equality(sources, report, &place, &format!("query {name}"), source, value));
     }
     let mut compiler = Compiler { path: conditions.path.clone(), sources, report };
-    conditions.all.extend(compiler.list(&when.all, "all", &when_place));
-    conditions.any = compiler.list(&when.any, "any", &when_place);
-    conditions.not = compiler.list(&when.not, "not", &when_place);
+    conditions.all.extend(compiler.list(&when.all, "all", place));
+    conditions.any = compiler.list(&when.any, "any", place);
+    conditions.not = compiler.list(&when.not, "not", place);
     conditions
 }
 

@@ -53,7 +53,8 @@ fn shadowed(stubs: &[Written<'_>], report: &mut Report) {
         }
         let looks_at_state =
             written.stub.state.as_ref().is_some_and(|state| !state.within.is_empty() || state.key.is_some());
-        if !looks_at_state {
+        // Rows may be there or not, as state may be this or that.
+        if !looks_at_state && written.stub.rows.is_empty() {
             earlier.entry(set).or_insert(at);
         }
     }

@@ -149,6 +149,7 @@ pub const ANSWERING: &[&str] = &[
     "problem",
     "params",
     "inst",
+    "rows",
 ];
 /// What the frame and the envelope's parameters of answers see.
 pub const CLOSING: &[&str] = &[
@@ -168,6 +169,7 @@ pub const CLOSING: &[&str] = &[
     "problem",
     "params",
     "inst",
+    "rows",
     "plain",
     "sealed",
 ];

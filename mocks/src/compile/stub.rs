@@ -11,6 +11,7 @@ use super::{
     forms::{flat, template},
     lint,
     report::{ANSWERING, KEYING, Place, Report},
+    rows,
 };
 use crate::{
     answer::{Answer, Payload},
@@ -22,6 +23,7 @@ use crate::{
     partner::{Listener, State, Stub},
     pushes::compile::{self as pushes, Plans, Targets},
     spec::{Delay, Respond, StateRule, StubSpec},
+    tables::SharedTables,
 };
 
 /// A compiled stub with its place and rank.
@@ -37,16 +39,27 @@ pub struct Written<'s> {
 pub fn order(stubs: &mut [Written<'_>]) {
     stubs.sort_by_key(|written| {
         let state = written.stub.state.as_ref().is_some_and(|state| !state.within.is_empty());
-        let specificity = written.stub.conditions.specificity() + usize::from(state);
+        let rows = written.stub.rows.iter().map(|look| 1 + look.fits.len()).sum::<usize>();
+        let specificity = written.stub.conditions.specificity() + usize::from(state) + rows;
         (Reverse(written.priority), Reverse(specificity), written.number)
     });
+}
+
+/// What stubs are compiled against.
+pub struct Around<'a> {
+    pub partner: &'a str,
+    pub listeners: &'a [Listener],
+    pub tables: &'a SharedTables,
+    pub targets: &'a Targets,
+    pub plans: &'a Plans,
+    /// Gives the bytes of a `bodyFile`.
+    pub body: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
 }
 
 /// All stubs of a partner, checked one by one and against one another.
 pub fn all<'s>(
     files: &'s PartnerFiles,
-    listeners: &[Listener],
-    (targets, plans): (&Targets, &Plans),
+    around: &Around<'_>,
     sources: &mut Sources,
     report: &mut Report,
 ) -> Vec<Written<'s>> {
@@ -56,17 +69,26 @@ pub fn all<'s>(
         let root = Place::root(source);
         file.stubs.iter().enumerate().map(move |(number, spec)| (root.nth("stubs", number), spec))
     });
+    list(own.chain(more), around, sources, report)
+}
+
+/// Stubs with their places, checked one by one and against one another.
+pub fn list<'s>(
+    specs: impl Iterator<Item = (Place<'s>, &'s StubSpec)>,
+    around: &Around<'_>,
+    sources: &mut Sources,
+    report: &mut Report,
+) -> Vec<Written<'s>> {
     let mut stubs = Vec::new();
-    for (number, (place, spec)) in own.chain(more).enumerate() {
+    for (number, (place, spec)) in specs.enumerate() {
         if number == MAX_STUBS {
             report.add(&place, format!("a partner has at most {MAX_STUBS} stubs"));
             break;
         }
-        let then = spec
-            .then
-            .as_ref()
-            .map(|then| pushes::then(then, &spec.id, targets, plans, &place.at("then"), report));
-        let stub = stub(spec, files, listeners, &place, sources, report);
+        let then = spec.then.as_ref().map(|then| {
+            pushes::then(then, &spec.id, around.targets, around.plans, &place.at("then"), report)
+        });
+        let stub = stub(spec, around, &place, sources, report);
         if let Some((stub, then)) = stub.zip(flat(then)) {
             let needs_instance = stub.needs_instance || then.is_some();
             let stub = Stub { then, needs_instance, ..stub };
@@ -80,12 +102,12 @@ pub fn all<'s>(
 
 fn stub(
     spec: &StubSpec,
-    files: &PartnerFiles,
-    listeners: &[Listener],
+    around: &Around<'_>,
     place: &Place<'_>,
     sources: &mut Sources,
     report: &mut Report,
 ) -> Option<Stub> {
+    let listeners = around.listeners;
     let listener = match &spec.listener {
         None => None,
         Some(id) => {
@@ -105,15 +127,17 @@ fn stub(
     }
     let conditions = criteria::conditions(spec.item.as_deref(), spec.when.as_ref(), place, sources, report);
     let state = spec.state.as_ref().map(|rule| state(rule, &place.at("state"), report));
+    let looks = rows::looks(&spec.rows, around.tables, place, report);
+    let writes = rows::writes(&spec.write, around.tables, place, report);
     let delay = spec.delay.as_ref().map(|delay| wait(delay, &place.at("delay"), report));
     let fault = spec.fault.as_ref().map(|fault| {
         let protocols = here.clone().map(|listener| listener.proto);
         super::refuse_impossible(fault, protocols, &place.at("fault.kind"), report);
-        let id = format!("{} stub {}", files.spec.partner, spec.id);
+        let id = format!("{} stub {}", around.partner, spec.id);
         report.keep_all(&place.at("fault"), Fault::compile(fault, &id)).map(Arc::new)
     });
     let soap = here.clone().all(|listener| listener.soap);
-    let answer = answer(&spec.respond, files, Some(soap), &place.at("respond"), report);
+    let answer = answer(&spec.respond, around.body, Some(soap), &place.at("respond"), report);
     let written = serde_json::to_string(spec).unwrap_or_default();
     let hash = Fnv::hash(written.as_bytes()) >> 32;
     let delay = flat(delay)?;
@@ -126,12 +150,15 @@ fn stub(
         || fault.as_ref().is_some_and(|fault| fault.needs_instance());
     Some(Stub {
         id: spec.id.as_str().into(),
-        label: format!("{}/{}@{hash:08x}", files.spec.partner, spec.id).into(),
+        label: format!("{}/{}@{hash:08x}", around.partner, spec.id).into(),
         title: spec.title.clone(),
         listener,
         item: spec.item.clone(),
         conditions,
         state: flat(state)?,
+        uses_tables: rows::uses_tables(spec),
+        rows: looks?,
+        writes: writes?,
         delay,
         fault,
         answer: answer?,
@@ -166,7 +193,7 @@ fn state(rule: &StateRule, place: &Place<'_>, report: &mut Report) -> Option<Sta
 /// An answer. `soap`: whether all listeners it can be given on speak SOAP; none where that is not known.
 pub fn answer(
     spec: &Respond,
-    files: &PartnerFiles,
+    body: &dyn Fn(&str) -> Result<Vec<u8>, String>,
     soap: Option<bool>,
     place: &Place<'_>,
     report: &mut Report,
@@ -178,14 +205,14 @@ pub fn answer(
         header.zip(template)
     });
     let headers: Option<Vec<_>> = headers.collect::<Vec<_>>().into_iter().collect();
-    let payload = payload(spec, files, soap, place, report)?;
+    let payload = payload(spec, body, soap, place, report)?;
     let default = if matches!(payload, Payload::SoapFault { .. }) { 500 } else { 200 };
     Some(Answer { status: spec.status.unwrap_or(default), headers: headers?, payload, ready: Vec::new() })
 }
 
 fn payload(
     spec: &Respond,
-    files: &PartnerFiles,
+    body: &dyn Fn(&str) -> Result<Vec<u8>, String>,
     soap: Option<bool>,
     place: &Place<'_>,
     report: &mut Report,
@@ -201,7 +228,7 @@ fn payload(
         (None, None, Some(text), None, None) => {
             template(&Value::from(text.as_str()), ANSWERING, &place.at("text"), report).map(Payload::Text)
         }
-        (None, None, None, Some(file), None) => match files.body(file) {
+        (None, None, None, Some(file), None) => match body(file) {
             Ok(bytes) => Some(Payload::File(Bytes::from(bytes))),
             Err(message) => {
                 report.add(&place.at("bodyFile"), message);

@@ -14,12 +14,13 @@ const HEAD: &str = "mock: v1\npartner: p\ntitle: t\nlisten: [{id: r, proto: http
 fn compiled(text: &str) -> Partner {
     let files = PartnerFiles::of_text("p", text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     let vault = Vault::in_memory().expect("a vault");
-    partner(files, &vault, None).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    partner(files, &vault, &Arc::default(), None).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
 fn refused(text: &str) -> String {
     let vault = Vault::in_memory().expect("a vault");
-    let result = PartnerFiles::of_text("p", text).and_then(|files| partner(files, &vault, None).map(|_| ()));
+    let result = PartnerFiles::of_text("p", text)
+        .and_then(|files| partner(files, &vault, &Arc::default(), None).map(|_| ()));
     result.expect_err("mistakes").iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -113,7 +114,7 @@ fn the_diagnosis_shows_the_nearest_of_thousands() {
         ));
     }
     let partner = compiled(&text);
-    let nearest = explain::nearest(&partner, 0, &post(r#"{"item": "A", "id": 99, "age": -1}"#));
+    let nearest = explain::nearest(&partner, None, 0, &post(r#"{"item": "A", "id": 99, "age": -1}"#));
     assert_eq!(nearest.len(), 3);
     assert_eq!(nearest[0].stub, "s99", "the only one whose id fits");
     let misses: usize =

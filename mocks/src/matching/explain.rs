@@ -1,12 +1,16 @@
 //! Why a request met no stub: the nearest stubs, criterion by criterion. Off the hot path.
 use std::time::Instant;
 
-use super::{Condition, Memo, condition::Look, memo::Text};
+use qiao_mappings::Layer;
+
+use super::{Condition, Conditions, Memo, condition::Look, memo::Text};
 use crate::{
-    decide::state_key,
+    decide::{params, state_key},
     facts::{Facts, Incoming},
     journal::{Nearest, Verdict},
+    overlay::{self, Overlay},
     partner::{Partner, Stub},
+    rows::{Looked, RowLook},
     state::{INITIAL, full_key},
 };
 
@@ -16,24 +20,35 @@ pub const NEAREST: usize = 3;
 const ITEM_WEIGHT: usize = 8;
 const SEEN_CUT: usize = 200;
 
-/// The stubs that came nearest, the nearest first. State is looked at as it is now.
-pub fn nearest(partner: &Partner, number: usize, incoming: &Incoming) -> Vec<Nearest> {
+/// The stubs that came nearest, the nearest first. State and tables are looked at as they are now.
+pub fn nearest(
+    partner: &Partner,
+    overlay: Option<&Overlay>,
+    number: usize,
+    incoming: &Incoming,
+) -> Vec<Nearest> {
     let facts = Facts::new(incoming, partner, &partner.listeners[number]);
-    let mut memo = Memo::new(&facts, &partner.sources);
-    let here = partner.stubs.iter().filter(|stub| stub.listener.is_none_or(|only| only == number));
-    let mut scored: Vec<(usize, usize, &Stub)> =
-        here.enumerate().map(|(rank, stub)| (misfit(stub, partner, &mut memo), rank, stub)).collect();
+    let mut scored: Vec<(usize, usize, &Stub, usize)> = Vec::new();
+    let mut memos: Vec<Memo<'_>> = Vec::with_capacity(2);
+    for tried in overlay::tried(partner, overlay, number) {
+        let mut memo = Memo::new(&facts, tried.sources);
+        let here = tried.stubs.iter().filter(|stub| stub.listener.is_none_or(|only| only == number));
+        for stub in here {
+            scored.push((misfit(stub, partner, &mut memo), scored.len(), stub, memos.len()));
+        }
+        memos.push(memo);
+    }
     let shown = NEAREST.min(scored.len());
     if scored.len() > shown && shown > 0 {
-        scored.select_nth_unstable_by_key(shown - 1, |(misfit, rank, _)| (*misfit, *rank));
+        scored.select_nth_unstable_by_key(shown - 1, |(misfit, rank, ..)| (*misfit, *rank));
     }
     scored.truncate(shown);
-    scored.sort_by_key(|(misfit, rank, _)| (*misfit, *rank));
+    scored.sort_by_key(|(misfit, rank, ..)| (*misfit, *rank));
     let shown = scored.into_iter();
     shown
-        .map(|(_, _, stub)| Nearest {
+        .map(|(_, _, stub, memo)| Nearest {
             stub: stub.id.to_string(),
-            criteria: verdicts(stub, partner, &mut memo),
+            criteria: verdicts(stub, partner, &mut memos[memo]),
         })
         .collect()
 }
@@ -53,6 +68,7 @@ fn misfit(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> usize {
         count(conditions.any.is_empty() || conditions.any.iter().any(|condition| condition.holds(memo)), 1);
     misfit += count(conditions.method.as_ref().is_none_or(|method| *method == facts.incoming().method), 1);
     misfit += count(conditions.path.as_ref().is_none_or(|path| path.fits(facts.segments())), 2);
+    misfit += looks(stub, partner, facts).iter().map(|(_, looked)| count(looked.holds, 1)).sum::<usize>();
     misfit + count(state(stub, partner, facts).is_none_or(|(_, _, holds)| holds), 1)
 }
 
@@ -67,10 +83,45 @@ fn state(stub: &Stub, partner: &Partner, facts: &Facts<'_>) -> Option<(String, O
     Some((key, Some(current.to_owned()), holds))
 }
 
+/// The rows that a stub looks at, as they are now.
+fn looks<'p>(stub: &'p Stub, partner: &Partner, facts: &Facts<'_>) -> Vec<(&'p RowLook, Looked)> {
+    if stub.rows.is_empty() {
+        return Vec::new();
+    }
+    let params = params(stub, facts);
+    let scope = Layer { parent: facts, name: "params", value: &params };
+    // Opening a sealed body takes long: not under the tables' lock.
+    facts.documents();
+    let view = partner.shared.view();
+    let session = &facts.incoming().session;
+    stub.rows.iter().map(|look| (look, look.look(&view, session, &scope))).collect()
+}
+
 /// Every criterion of a stub with what was seen.
 pub fn verdicts(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> Vec<Verdict> {
     let facts = memo.facts();
-    let conditions = &stub.conditions;
+    let mut verdicts = conditions_verdicts(&stub.conditions, memo);
+    let mut add = |criterion: &str, wanted: String, seen: Option<String>, ok: bool| {
+        verdicts.push(Verdict { criterion: cut(criterion), wanted: cut(&wanted), seen, ok });
+    };
+    for (look, looked) in looks(stub, partner, facts) {
+        let place = format!("{} by {}", look.form.name, look.column);
+        add(&place, look.wanted(), look.seen(&looked).as_deref().map(cut), looked.holds);
+    }
+    if let (Some(rule), Some((key, current, ok))) = (&stub.state, state(stub, partner, facts)) {
+        add(
+            &format!("state {} of {key}", rule.machine),
+            format!("in {}", rule.within.join(", ")),
+            current,
+            ok,
+        );
+    }
+    verdicts
+}
+
+/// Every condition with what was seen.
+pub fn conditions_verdicts(conditions: &Conditions, memo: &mut Memo<'_>) -> Vec<Verdict> {
+    let facts = memo.facts();
     let mut verdicts = Vec::new();
     let mut add = |criterion: &str, wanted: String, seen: Option<String>, ok: bool| {
         verdicts.push(Verdict { criterion: cut(criterion), wanted: cut(&wanted), seen, ok });
@@ -99,14 +150,6 @@ pub fn verdicts(stub: &Stub, partner: &Partner, memo: &mut Memo<'_>) -> Vec<Verd
     for condition in &conditions.not {
         let holds = condition.holds(memo);
         add(&condition.place, format!("not: {}", condition.wanted), seen(condition, memo), !holds);
-    }
-    if let (Some(rule), Some((key, current, ok))) = (&stub.state, state(stub, partner, facts)) {
-        add(
-            &format!("state {} of {key}", rule.machine),
-            format!("in {}", rule.within.join(", ")),
-            current,
-            ok,
-        );
     }
     verdicts
 }

@@ -159,7 +159,12 @@ fn entropy(run: &Run, step: &Step) -> Entropy {
 /// Renders a step: none where its condition does not hold. Moves the key's state.
 fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Result<Option<Ready>, String> {
     let skew = fault.filter(|fault| fault.kind == FaultKind::ClockSkew).map_or(0, |fault| fault.skew_ms);
-    let draws = Draws { entropy: entropy(run, step), tables: Arc::clone(&run.partner.tables) };
+    let draws = Draws {
+        entropy: entropy(run, step),
+        tables: Arc::clone(&run.partner.tables),
+        shared: Arc::clone(&run.partner.shared),
+        session: run.snapshot.session.clone(),
+    };
     let mut scope = PushScope {
         snapshot: &run.snapshot,
         partner: &run.partner.parameters,

@@ -13,6 +13,7 @@ use crate::{
     facts::Incoming,
     journal::{Entry, Journal, Nearest, Verdict},
     matching::explain,
+    overlay::Overlay,
     partner::Partner,
 };
 
@@ -23,6 +24,8 @@ const WAITING_BYTES: usize = 16 << 20;
 
 pub struct Miss {
     pub partner: Arc<Partner>,
+    /// What the request's session lays over the partner.
+    pub overlay: Option<Arc<Overlay>>,
     /// The listener's number.
     pub number: usize,
     pub incoming: Incoming,
@@ -44,7 +47,8 @@ impl Diagnosis {
         let ours = Arc::clone(&journal);
         thread::Builder::new().name("qiao-mock-why".into()).spawn(move || {
             for miss in receiver {
-                let nearest = explain::nearest(&miss.partner, miss.number, &miss.incoming);
+                let nearest =
+                    explain::nearest(&miss.partner, miss.overlay.as_deref(), miss.number, &miss.incoming);
                 journal.explain(&miss.entry, nearest);
                 waiting.fetch_sub(miss.incoming.body.len(), Ordering::Relaxed);
             }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -62,11 +62,13 @@ pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>, only: Option<
         Ok(Err(_)) => return Err(Unanswered),
         Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     };
+    let named = head.headers.get("x-mock-session").and_then(|value| value.to_str().ok());
+    let session = shared.session_of(&partner.id, named, None);
     let incoming = Incoming {
         method: head.method,
         path,
         query: head.uri.query().map(str::to_owned),
-        session: session(&head.headers),
+        session,
         headers: head.headers,
         body,
     };
@@ -225,13 +227,6 @@ async fn send(answer: Rendered, fault: Option<&Fault>) -> Served {
         _ => {}
     }
     Ok(response)
-}
-
-/// The header `X-Mock-Session`; one of another form than 1 to 64 letters, digits, dots, hyphens and underscores counts as none.
-fn session(headers: &HeaderMap) -> Box<str> {
-    let text = headers.get("x-mock-session").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if fits { text.into() } else { "".into() }
 }
 
 fn refusal(status: StatusCode, text: &str) -> Response<AnswerBody> {

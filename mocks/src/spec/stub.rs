@@ -3,7 +3,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Delay, FaultSpec, ThenSpec, When};
+use super::{Delay, FaultSpec, RowRule, ThenSpec, When, WriteRule};
 
 /// One stub. Of all that match, the highest priority answers, then the one with more conditions, then the first written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,12 @@ pub struct StubSpec {
     pub when: Option<When>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateRule>,
+    /// Rows of shared tables by the names under which templates see them: `rows.<name>`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub rows: IndexMap<String, RowRule>,
+    /// Changes of shared tables, made with the state's transition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<WriteRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

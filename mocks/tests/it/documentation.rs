@@ -4,7 +4,7 @@ use std::path::Path;
 use qiao_vault::Vault;
 use serde_json::json;
 
-use crate::help::serve_with;
+use crate::help::{Client, serve_with};
 
 fn here(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -45,6 +45,57 @@ async fn the_documented_push_plan_loads_and_starts() {
     assert_eq!(mocks.post("/post", &order).await.stub(), "order");
     let runs = mocks.admin("GET", "/api/mocks/plans/post?key=A1", None).await.json();
     assert_eq!(runs["runs"][0]["steps"].as_array().map(Vec::len), Some(3));
+}
+
+/// The blocks of a page: files by the path named before them, and those without one in their order.
+fn blocks(page: &str) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    for (at, _) in page.match_indices("```yaml\n") {
+        let text = page[at + 8..].split("```").next().unwrap_or_default().to_owned();
+        let before = page[..at].trim_end().lines().last().unwrap_or_default();
+        match before.strip_prefix("`mocks/").and_then(|rest| rest.strip_suffix('`')) {
+            Some(name) => files.push((name.to_owned(), text)),
+            None => others.push(text),
+        }
+    }
+    (files, others)
+}
+
+#[tokio::test]
+async fn the_page_about_testing_shows_what_runs() {
+    let (files, others) = blocks(&here("../docs/mocks-testing.md"));
+    let [session, verification] = &others[..] else { panic!("another number of examples") };
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let mocks = serve_with(&files, Vault::in_memory().expect("a vault"), |_| {});
+    let mut admin = Client::to(mocks.server.admin_addr().expect("an admin API")).await;
+    let mut ask = async |path: &str, body: &str| {
+        let answer =
+            admin.send("POST", path, &[("content-type", "text/plain")], body).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    assert_eq!(ask("/api/mocks/sessions", session).await["session"], "anna");
+    let id = "310101199003074511";
+    let mut client = mocks.connect().await;
+    let mut send = async |session: &str, path: &str, body: serde_json::Value| {
+        let headers = [("x-mock-session", session)];
+        client.send("POST", path, &headers, &body.to_string()).await.expect("an answer").json()
+    };
+    assert_eq!(send("bert", "/card", json!({"idNo": id})).await, json!({"code": "0", "status": "LOST"}));
+    assert_eq!(send("bert", "/card", json!({"idNo": id})).await, json!({"code": "1003"}));
+    assert_eq!(send("bert", "/bank", json!({"idNo": id})).await, json!({"status": "3"}));
+    assert_eq!(send("anna", "/card", json!({"idNo": id})).await, json!({"code": "1003"}), "cancelled there");
+    assert_eq!(send("anna", "/bank", json!({"idNo": "x"})).await, json!({"status": "5"}));
+    let exam = json!({"idNo": id, "exam": true, "reason": "丢失", "phone": "无"});
+    assert_eq!(send("anna", "/card", exam).await["exam"], true);
+    let scored = ask("/api/mocks/score", "session: anna").await;
+    assert_eq!(scored["total"], json!({"points": 7.0, "of": 9.0, "percent": 77.8}), "{scored}");
+    let verified = ask("/api/mocks/verify", &verification.replace("session: anna", "session: bert")).await;
+    assert_eq!(verified["ok"], false, "one of two is not meant: {verified}");
+    send("carl", "/card", json!({"idNo": id})).await;
+    send("carl", "/bank", json!({"idNo": id})).await;
+    let verified = ask("/api/mocks/verify", &verification.replace("session: anna", "session: carl")).await;
+    assert_eq!(verified["ok"], true, "{verified}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ async fn a_sealed_request_is_matched_in_plain_and_answered_sealed() {
     let reply = bus.call(bus.seal(&json!({"idNo": "310101199003074511"})), &[]).await;
     assert!(!reply.text().contains("310101199003074511"), "nothing plain on the wire");
     assert_eq!(bus.open(&reply), Ok(json!({"code": "0", "name": "张三", "asked": "310101199003074511"})));
-    let entry = bus.mocks.admin("GET", "/api/mocks/journal/1", None).await.json();
+    let entry = bus.mocks.admin("GET", "/api/mocks/journal/1?raw=true", None).await.json();
     assert_eq!(entry["plain"]["text"], "{\"idNo\":\"310101199003074511\"}");
     assert_eq!(entry["item"], "submit");
 }
