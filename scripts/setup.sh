@@ -27,6 +27,7 @@ want flock util-linux
 want python3 python3 # clients of others that tests call mock partners with: scripts/peers.sh
 want npm npm
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+want rabbitmqctl rabbitmq-server # a private instance for the tests that speak AMQP
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
@@ -34,7 +35,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  # RUNLEVEL=1: services that come with a package are not started
+  as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 
 if ! command -v cargo >/dev/null; then

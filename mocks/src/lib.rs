@@ -40,7 +40,7 @@ mod wsdl;
 
 pub use admin::admin_router;
 pub use functions::FUNCTIONS;
-pub use server::{MockConfig, MockServer, Ports, Reloaded, StartError, check};
+pub use server::{BrokerUrl, MockConfig, MockServer, Ports, Reloaded, StartError, check};
 
 /// The JSON Schemas of the files, and of a session opened by the admin API.
 pub fn schemas() -> [(&'static str, serde_json::Value); 5] {

@@ -1,28 +1,37 @@
 //! What partners send of their own accord, compiled: targets, plans, steps; and how a run of a plan goes on.
+pub mod broker;
 pub mod compile;
 pub mod run;
 pub mod runs;
 pub mod send;
 pub mod snapshot;
+mod tcp;
 
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Method};
 use qiao_mappings::{Codec, Expression, Template};
+use qiao_wire::frame::Framing;
 
 use crate::forms::AnswerPath;
 
 /// A place that a partner sends to.
 pub struct Target {
     pub id: Arc<str>,
-    pub to: Template,
-    pub method: Method,
+    pub route: Route,
     pub headers: Vec<(HeaderName, Template)>,
     pub form: AnswerPath,
     pub answer: Codec,
     pub acknowledged: Option<Expression>,
     pub timeout: Duration,
     pub retry: Vec<Duration>,
+}
+
+/// How a push travels.
+pub enum Route {
+    Http { to: Template, method: Method },
+    Tcp { to: Template, framing: Framing },
+    Amqp { exchange: String, routing_key: Template },
 }
 
 /// Steps by the clock.

@@ -26,7 +26,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use qiao_mappings::strict::Mistake;
-use qiao_vault::Vault;
+use qiao_vault::{Vault, Zeroizing};
 use serde_json::{Map, Value};
 use tokio::{
     runtime::Runtime,
@@ -74,8 +74,30 @@ pub struct MockConfig {
     pub watch: bool,
     /// Hosts, with or without port, that pushes may go to beside loopback.
     pub push_to: Vec<String>,
+    /// The broker that pushes are published to: `amqp://user:password@host:port/vhost`.
+    pub broker: Option<BrokerUrl>,
     /// Constants that every partner sees as `partner.<name>`, before its own of that name: `bus`, where pushes find the bus.
     pub parameters: Map<String, Value>,
+}
+
+/// A broker's URL with its password, which no message shows.
+#[derive(Clone)]
+pub struct BrokerUrl(Zeroizing<String>);
+
+impl BrokerUrl {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(Zeroizing::new(url.into()))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("BrokerUrl")
+    }
 }
 
 /// Which ports the listeners beside HTTP take.
@@ -102,6 +124,7 @@ impl MockConfig {
             authority: None,
             watch: false,
             push_to: Vec::new(),
+            broker: None,
             parameters: Map::new(),
         }
     }
@@ -239,7 +262,7 @@ impl MockServer {
             sockets,
             authority,
             runs: Runs::default(),
-            sender: PushSender::new(config.push_to),
+            sender: PushSender::new(config.push_to, config.broker),
             parameters: config.parameters,
             sessions: Sessions::default(),
             waiting: Semaphore::new(MAX_VERIFICATIONS),

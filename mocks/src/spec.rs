@@ -18,7 +18,7 @@ pub use criteria::{Criterion, When};
 pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target, WrongLength};
 pub use form::{AnswerForm, OpenForm, RequestForm, SealForm};
 pub use listen::{TcpSpec, TlsSpec};
-pub use push::{PlanSpec, PushSpec, StepSpec, ThenSpec};
+pub use push::{AmqpSpec, PlanSpec, PushSpec, StepSpec, ThenSpec};
 pub use session::{AccountSpec, PackSpec, PartnerOverlay, SessionSpec};
 pub use stub::{Respond, SoapFault, StateRule, StubSpec};
 pub use table::{OneOrMany, RowRule, WriteRule};

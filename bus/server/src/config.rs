@@ -214,6 +214,10 @@ pub struct MocksConfig {
     /// Hosts, with or without port, that mock partners may push to beside loopback.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub push_to: Vec<String>,
+    /// Secret of the vault that holds the URL of the broker they publish to: `amqp://user:password@host:port/vhost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub broker: Option<qiao_vault::KeyRef>,
     /// Where mock partners find the bus, as `partner.bus`; the gateway of this process when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<String>,
@@ -221,14 +225,30 @@ pub struct MocksConfig {
 
 impl MocksConfig {
     /// How the mock server runs; `bus` is where its pushes go unless the settings say otherwise.
-    pub fn server(&self, bus: Option<String>) -> qiao_mocks::MockConfig {
+    ///
+    /// # Errors
+    /// A secret of the broker that the vault does not have.
+    pub fn server(
+        &self,
+        bus: Option<String>,
+        vault: &qiao_vault::Vault,
+    ) -> Result<qiao_mocks::MockConfig, crate::node::NodeError> {
         let bus = self.bus.clone().or(bus);
-        qiao_mocks::MockConfig {
+        let broker = self.broker.as_ref().map(|key| {
+            let failed = |error: &dyn std::fmt::Display| {
+                crate::node::NodeError::unusable(format!("mocks.broker: {key}"), error)
+            };
+            let url = vault.key(key).reveal_secret().map_err(|error| failed(&error))?;
+            let text = std::str::from_utf8(&url).map_err(|error| failed(&error))?;
+            Ok::<_, crate::node::NodeError>(qiao_mocks::BrokerUrl::new(text))
+        });
+        Ok(qiao_mocks::MockConfig {
             address: self.listen,
             push_to: self.push_to.clone(),
+            broker: broker.transpose()?,
             parameters: bus.map(|bus| ("bus".to_owned(), bus.into())).into_iter().collect(),
             ..qiao_mocks::MockConfig::new(self.folder.clone())
-        }
+        })
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn run(config: MocksOnlyConfig) -> Result<(), NodeError> {
         .map_err(|error| NodeError::unusable(config.data.display(), error))?;
     let token = Arc::new(secrets::admin_token(&config.data)?);
     let vault = unseal::open(&config.vault)?;
-    let settings = MockConfig { watch: true, ..config.mocks.server(None) };
+    let settings = MockConfig { watch: true, ..config.mocks.server(None, &vault)? };
     let mocks =
         MockServer::start(settings, vault).map_err(|error| NodeError::unusable("mock partners", error))?;
     let admin = gateway::bind(config.admin.listen)

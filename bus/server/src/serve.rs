@@ -296,7 +296,8 @@ fn start_mocks(
     let Some(mocks) = &config.mocks else { return Ok(None) };
     let scheme = if config.gateway.certificate.is_some() { "https" } else { "http" };
     let bus = format!("{scheme}://{}", config.gateway.listen);
-    let settings = qiao_mocks::MockConfig { watch: config.definitions.watch, ..mocks.server(Some(bus)) };
+    let settings =
+        qiao_mocks::MockConfig { watch: config.definitions.watch, ..mocks.server(Some(bus), vault)? };
     let started = qiao_mocks::MockServer::start(settings, vault.clone());
     started.map(Some).map_err(|error| NodeError::unusable("mock partners", error))
 }

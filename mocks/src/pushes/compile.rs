@@ -8,9 +8,10 @@ use std::{
 use http::{HeaderName, Method};
 use indexmap::IndexMap;
 use qiao_mappings::{Codec, CodecSpec, Expression, strict::did_you_mean};
+use qiao_wire::frame::{FrameSpec, LengthForm, LengthSpec};
 use serde_json::Value;
 
-use super::{Move, Plan, Step, Target};
+use super::{Move, Plan, Route, Step, Target};
 use crate::{
     compile::{
         forms::{self, Sealers, flat, template},
@@ -24,6 +25,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(50);
 /// A step is due, and a push repeated, within this time.
 const MAX_AFTER: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Bytes of a frame at most, where the push does not say.
+const MAX_FRAME: usize = 1 << 20;
 /// What the condition of an acknowledgement sees.
 const COMING_BACK: &[&str] = &["status", "answer", "headers"];
 
@@ -53,9 +56,7 @@ fn target(
     place: &Place<'_>,
     report: &mut Report,
 ) -> Option<Target> {
-    let to = template(&Value::from(spec.to.as_str()), ANSWERING, &place.at("to"), report);
-    let method = Method::from_bytes(spec.method.as_deref().unwrap_or("POST").as_bytes());
-    let method = report.keep(&place.at("method"), method);
+    let route = route(spec, place, report);
     let headers = spec.headers.iter().map(|(name, text)| {
         let place = place.member("headers", name);
         let header = report.keep(&place, HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()));
@@ -82,8 +83,7 @@ fn target(
     }
     Some(Target {
         id: id.into(),
-        to: to?,
-        method: method?,
+        route: route?,
         headers: headers?,
         form: form?,
         answer: answer?,
@@ -91,6 +91,53 @@ fn target(
         timeout,
         retry,
     })
+}
+
+fn route(spec: &PushSpec, place: &Place<'_>, report: &mut Report) -> Option<Route> {
+    let template = |text: &str, key: &str, report: &mut Report| {
+        template(&Value::from(text), ANSWERING, &place.at(key), report)
+    };
+    let compiled = match (&spec.to, &spec.amqp) {
+        (Some(to), None) if to.starts_with("tcp://") => {
+            let to = template(to, "to", report);
+            let framing = spec.framing.clone().unwrap_or(FrameSpec::Length(LengthSpec {
+                size: 8,
+                form: LengthForm::Digits,
+                ..LengthSpec::new(MAX_FRAME)
+            }));
+            let framing =
+                framing.compile().map_err(|wrong| wrong.into_iter().map(|error| (error.path, error.message)));
+            let framing = report.keep_all(&place.at("framing"), framing);
+            to.zip(framing).map(|(to, framing)| Route::Tcp { to, framing })
+        }
+        (Some(to), None) => {
+            let to = template(to, "to", report);
+            let method = Method::from_bytes(spec.method.as_deref().unwrap_or("POST").as_bytes());
+            let method = report.keep(&place.at("method"), method);
+            to.zip(method).map(|(to, method)| Route::Http { to, method })
+        }
+        (None, Some(amqp)) => {
+            let routing_key = template(&amqp.routing_key, "amqp.routingKey", report);
+            routing_key.map(|routing_key| Route::Amqp { exchange: amqp.exchange.clone(), routing_key })
+        }
+        _ => {
+            report.add(place, "exactly one of `to` and `amqp`");
+            None
+        }
+    };
+    let mut refuse = |key: &str, given: bool, fits: bool| {
+        if given && !fits {
+            report.add(&place.at(key), format!("a push of this kind has no `{key}`"));
+        }
+    };
+    let http = matches!(compiled, Some(Route::Http { .. }) | None);
+    let tcp = matches!(compiled, Some(Route::Tcp { .. }) | None);
+    let amqp = matches!(compiled, Some(Route::Amqp { .. }) | None);
+    refuse("method", spec.method.is_some(), http);
+    refuse("framing", spec.framing.is_some(), tcp);
+    refuse("headers", !spec.headers.is_empty(), http || amqp);
+    refuse("acknowledged", spec.acknowledged.is_some(), http || tcp);
+    compiled
 }
 
 fn condition(text: &str, known: &[&str], place: &Place<'_>, report: &mut Report) -> Option<Expression> {

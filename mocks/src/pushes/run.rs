@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Move, Plan, Step,
+    Move, Plan, Route, Step,
     runs::{Ready, Run, Standing},
-    send::{CameBack, Outgoing},
+    send::CameBack,
     snapshot::{PushScope, Snapshot},
 };
 use crate::{
@@ -182,7 +182,9 @@ fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Re
         scope.inst = inst(run);
     }
     let target = &step.target;
-    let to = text(&target.to, &scope).map_err(|error| format!("to: {error}"))?;
+    let (Route::Http { to, .. } | Route::Tcp { to, .. } | Route::Amqp { routing_key: to, .. }) =
+        &target.route;
+    let to = text(to, &scope).map_err(|error| format!("to: {error}"))?;
     let mut headers = HeaderMap::with_capacity(target.headers.len() + 2);
     if let Ok(kind) = HeaderValue::from_str(target.form.wire.content_type()) {
         headers.insert(CONTENT_TYPE, kind);
@@ -252,16 +254,9 @@ pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied
     };
     let Some(ready) = ready else { return };
     let started = Instant::now();
-    let outgoing = Outgoing {
-        method: target.method.clone(),
-        to: ready.to.clone(),
-        headers: ready.headers.clone(),
-        body: ready.body.clone(),
-        timeout: target.timeout,
-    };
     let running = shared.partner(&run.partner.id).is_some_and(|partner| partner.runtime.is_running());
     let came_back =
-        if running { shared.sender.send(outgoing).await } else { Err("the partner is stopped".into()) };
+        if running { shared.sender.send(target, &ready).await } else { Err("the partner is stopped".into()) };
     let verdict = came_back.as_ref().map_err(Clone::clone).and_then(|answer| acknowledged(step, answer));
     let nothing = Applied::default();
     let mut entry = entry(shared, run, place, applied.unwrap_or(&nothing), started);
@@ -281,7 +276,7 @@ pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied
 
 fn acknowledged(step: &Step, answer: &CameBack) -> Result<(), String> {
     let Some(rule) = &step.target.acknowledged else {
-        let fine = (200..300).contains(&answer.status);
+        let fine = answer.status == 0 || (200..300).contains(&answer.status);
         return if fine { Ok(()) } else { Err(format!("not acknowledged: status {}", answer.status)) };
     };
     let document =

@@ -30,6 +30,7 @@ pub enum Standing {
 /// A push as it is sent, and sent again.
 #[derive(Clone, Debug)]
 pub struct Ready {
+    /// URL, or routing key.
     pub to: String,
     pub headers: HeaderMap,
     pub body: Bytes,

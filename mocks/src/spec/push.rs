@@ -1,6 +1,7 @@
 //! What a partner sends of its own accord: where to, and the plans that say what is sent when.
 use indexmap::IndexMap;
 use qiao_mappings::{CodecSpec, units::Duration};
+use qiao_wire::frame::FrameSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,17 @@ use super::{AnswerForm, StateRule};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PushSpec {
-    /// Template of the URL, `http://…` for HTTP and SOAP: `${partner.bus}/ems/track`. Loopback, or a host that the settings allow.
-    pub to: String,
-    /// POST when left out.
+    /// Template of the URL, `${partner.bus}/ems/track`: `http://…` for HTTP and SOAP, `tcp://host:port` for frames. Loopback, or
+    /// a host that the settings allow. Exactly one of `to` and `amqp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Published to the broker that the settings name; acknowledged by the broker's confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amqp: Option<AmqpSpec>,
+    /// With `tcp://`: eight digits that count the bytes behind them when left out, 1MiB at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framing: Option<FrameSpec>,
+    /// Of HTTP; POST when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Templates.
@@ -24,7 +33,7 @@ pub struct PushSpec {
     /// The codec of what comes back; that of `form` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<CodecSpec>,
-    /// CEL over `status`, `answer` and `headers` of what comes back; any 2xx when left out.
+    /// CEL over `status`, `answer` and `headers` of what comes back; any 2xx, or any frame, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<String>,
     /// How long an answer is awaited; 10s when left out, 50s at most.
@@ -34,6 +43,17 @@ pub struct PushSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub retry: Vec<Duration>,
+}
+
+/// Where a message goes in the broker (AMQP 0-9-1).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AmqpSpec {
+    /// The default exchange, whose routing key is the queue's name, when left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exchange: String,
+    /// Template.
+    pub routing_key: String,
 }
 
 /// Steps that follow one another by the mock partners' clock.

@@ -121,6 +121,7 @@ pub fn config(arguments: &Arguments) -> Config {
             listen: arguments.mock_address,
             push_to: Vec::new(),
             bus: None,
+            broker: None,
         }),
         workers: None,
         grace: None,
