@@ -123,7 +123,8 @@ impl Vault {
         self.0.devices.load().values().map(|device| device.status()).collect()
     }
 
-    pub(crate) fn device(&self, name: &str) -> Result<Arc<dyn KeyDevice>, VaultError> {
+    /// An attached device.
+    pub fn device(&self, name: &str) -> Result<Arc<dyn KeyDevice>, VaultError> {
         self.0.devices.load().get(name).cloned().ok_or_else(|| {
             VaultError::invalid(format!("{name} is not among this node's key devices; see `vault.devices`"))
         })

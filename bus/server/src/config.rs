@@ -9,8 +9,10 @@ use qiao_mappings::strict::{Mistake, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod devices;
 mod vault;
 
+pub use devices::{DecryptName, DeviceConfig, DeviceKeyConfig, RemoteConfig, SdfConfig, UnsealDevice};
 pub use vault::{UnsealBy, VaultConfig, VaultStorage};
 
 /// The settings of one bus node. Relative paths are relative to the file.

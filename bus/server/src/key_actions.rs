@@ -20,6 +20,15 @@ pub enum KeyAction {
         kind: KeyKind,
         purpose: Purpose,
     },
+    /// A key of a device.
+    Adopt {
+        key: KeyRef,
+        kind: KeyKind,
+        purpose: Purpose,
+        device: String,
+        id: String,
+        rotate: bool,
+    },
     /// A new version, active at once; the one so far goes on accepting.
     Rotate {
         key: KeyRef,
@@ -139,6 +148,12 @@ pub fn perform(vault: &Vault, action: &KeyAction, transport: &Transport) -> Resu
         KeyAction::List => KeyOutcome::Keys(vault.list()?),
         KeyAction::Journal => KeyOutcome::Journal(vault.journal()?),
         KeyAction::Generate { key, kind, purpose } => one(demo_keys::make(vault, key, *kind, *purpose)?),
+        KeyAction::Adopt { key, device, id, rotate: true, .. } => {
+            one(vault.rotate(key, NewVersion::Device { device, id })?)
+        }
+        KeyAction::Adopt { key, kind, purpose, device, id, rotate: false } => {
+            one(vault.adopt(key, *kind, *purpose, device, id)?)
+        }
         KeyAction::Rotate { key } => one(demo_keys::anew(vault, key, |new| vault.rotate(key, new))?),
         KeyAction::Announce { key } => one(demo_keys::anew(vault, key, |new| vault.announce(key, new))?),
         KeyAction::Activate { key } => one(vault.activate(key)?),

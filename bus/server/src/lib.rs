@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod demo_keys;
+pub mod devices;
 pub mod examples;
 pub mod factory;
 pub mod gateway;

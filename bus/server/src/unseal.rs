@@ -6,13 +6,14 @@ use qiao_vault::{FileStorage, KeyStorage, LockKind, RootSecret, Vault, VaultErro
 
 use crate::{
     config::{VaultConfig, VaultStorage},
+    devices,
     node::NodeError,
 };
 
 /// The vault of a node that starts: unsealed where it can be, else sealed. One that was never initialised is refused: only the
 /// demo makes one by itself.
 pub fn start(config: &VaultConfig) -> Result<Vault, NodeError> {
-    let vault = at(config);
+    let vault = at(config)?;
     let failed = |error| NodeError::unusable(config.file.display(), error);
     if vault.state().map_err(failed)? == VaultState::Uninitialised {
         let reason = "there is no vault yet: make one with `qiao keys init --config FILE`";
@@ -37,7 +38,7 @@ pub fn open(config: &VaultConfig) -> Result<Vault, NodeError> {
 
 /// The demo's vault: made at the first start, under a key file generated beside it and under single control.
 pub fn open_or_make(config: &VaultConfig) -> Result<(Vault, bool), NodeError> {
-    let vault = at(config);
+    let vault = at(config)?;
     let Some(key_file) = &config.unseal_key_file else {
         return Err(NodeError::unusable(config.file.display(), "a demo's vault opens with a key file"));
     };
@@ -49,24 +50,27 @@ pub fn open_or_make(config: &VaultConfig) -> Result<(Vault, bool), NodeError> {
     Ok((vault, made))
 }
 
-/// The root secret in the key file, where the settings have one for the start and a lock of the vault takes it.
+/// The device, or the root secret in the key file, where the settings have one for the start and a lock of the vault takes it.
 pub fn own_root(config: &VaultConfig, vault: &Vault) -> Result<Option<RootSecret>, NodeError> {
-    let Some(key_file) = config.own_key_file() else { return Ok(None) };
     let failed = |error: VaultError| NodeError::unusable(config.file.display(), error);
     let locks = vault.locks().map_err(failed)?;
-    if locks.iter().all(|lock| lock.kind != LockKind::KeyFile) {
-        return Ok(None);
+    let has = |kind| locks.iter().any(|lock| lock.kind == kind);
+    if let Some(unseal) = config.own_device() {
+        return if has(LockKind::Device) { devices::root(unseal, vault).map(Some) } else { Ok(None) };
     }
+    let Some(key_file) = config.own_key_file().filter(|_| has(LockKind::KeyFile)) else { return Ok(None) };
     let root = RootSecret::from_key_file(key_file)
         .map_err(|error| NodeError::unusable(key_file.display(), error))?;
     Ok(Some(root))
 }
 
-/// The vault on its storage, sealed.
-pub fn at(config: &VaultConfig) -> Vault {
+/// The vault on its storage with its devices, sealed.
+pub fn at(config: &VaultConfig) -> Result<Vault, NodeError> {
     let storage: Arc<dyn KeyStorage> = match config.storage {
         VaultStorage::File => Arc::new(FileStorage::new(&config.file)),
         VaultStorage::Database => Arc::new(SqliteKeyStorage::new(&config.file)),
     };
-    Vault::open(storage)
+    let vault = Vault::open(storage);
+    devices::attach(config, &vault)?;
+    Ok(vault)
 }

@@ -36,6 +36,8 @@ enum Action {
     Needed(place::Place),
     /// Generate one key, or with --missing the bus's own missing ones
     Generate(make::Generate),
+    /// Take up a key that lives in a device or at a service of the settings
+    Adopt(make::Adopt),
     /// Bring in a shared secret from standard input: a caller's key, a partner's password or signKey
     ImportSecret(bring::ImportSecret),
     /// Bring in a partner's public SM2 key from standard input: hex, 64 bytes or 65 with a leading 04
@@ -72,6 +74,8 @@ enum Action {
     Custodians(locks::Custodians),
     /// Unseal by a file: add, remove. Root operations
     KeyFile(locks::KeyFile),
+    /// Unseal by a cryptographic device: add, remove. Root operations
+    Device(locks::DeviceLock),
     /// Write the whole vault to a file, opened by a passphrase of its own. A root operation
     Backup(backup::Backup),
     /// Fill an empty vault from a backup. A root operation
@@ -104,6 +108,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
         Action::List(arguments) => list::list(&arguments),
         Action::Needed(place) => list::needed(&place),
         Action::Generate(arguments) => make::generate(&arguments),
+        Action::Adopt(arguments) => make::adopt(&arguments),
         Action::ImportSecret(arguments) => bring::secret(&arguments),
         Action::ImportPublic(arguments) => bring::public(&arguments),
         Action::Import(arguments) => bring::wrapped(&arguments),
@@ -122,6 +127,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
         Action::Passphrase(arguments) => locks::passphrase(&arguments),
         Action::Custodians(arguments) => locks::custodians(&arguments),
         Action::KeyFile(arguments) => locks::key_file(&arguments),
+        Action::Device(arguments) => locks::device(&arguments),
         Action::Backup(arguments) => backup::backup(&arguments),
         Action::Restore(arguments) => backup::restore(&arguments),
         Action::Operator(arguments) => operators::run(&arguments),

@@ -64,7 +64,7 @@ pub fn restore(arguments: &Restore) -> Result<(), Failed> {
         .map_err(|error| Failed(format!("{}: {error}", arguments.file.display())))?;
     let folder = config.file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Failed(format!("{}: {error}", folder.display())))?;
-    let vault = unseal::at(&config);
+    let vault = unseal::at(&config)?;
     if vault.state()? != VaultState::Uninitialised {
         return Err(Failed(format!("{} is a vault already: restore to a new place", config.file.display())));
     }

@@ -1,12 +1,12 @@
 //! `qiao keys init`: the ceremony that makes a vault. Two operators and what unseals it, or plainly single control.
 use std::path::{Path, PathBuf};
 
-use qiao_vault::{RootSecret, VaultState, Zeroizing, split_shares};
+use qiao_vault::{RootSecret, Vault, VaultState, Zeroizing, split_shares};
 use serde_json::json;
 
 use super::{
     ask, operators,
-    place::{Place, With},
+    place::{self, Place, With},
 };
 use crate::{
     cli::{Failed, out::say},
@@ -63,14 +63,14 @@ pub fn run(arguments: &Init) -> Result<(), Failed> {
     let operators = operators?;
     let folder = config.file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| Failed(format!("{}: {error}", folder.display())))?;
-    let vault = unseal::at(&config);
+    let vault = unseal::at(&config)?;
     if vault.state()? != VaultState::Uninitialised {
         return Err(Failed(format!(
             "{} is a vault already; `qiao keys list` shows its keys",
             config.file.display()
         )));
     }
-    let (root, made) = root(arguments, &config)?;
+    let (root, made) = root(arguments, &config, &vault)?;
     if operators.is_empty() {
         vault.init(&root)?
     } else {
@@ -93,7 +93,7 @@ pub fn run(arguments: &Init) -> Result<(), Failed> {
 }
 
 /// What will unseal the vault, and what to tell of it.
-fn root(arguments: &Init, config: &VaultConfig) -> Result<(RootSecret, Vec<String>), Failed> {
+fn root(arguments: &Init, config: &VaultConfig, vault: &Vault) -> Result<(RootSecret, Vec<String>), Failed> {
     let unlock = &arguments.place.unlock;
     let provider = qiao_vault::PureProvider;
     if let Some(split) = arguments.custodians {
@@ -108,6 +108,10 @@ fn root(arguments: &Init, config: &VaultConfig) -> Result<(RootSecret, Vec<Strin
             RootSecret::passphrase(&**text),
             vec!["unsealed by   a passphrase; without it every key is lost".to_owned()],
         ));
+    }
+    if unlock.with == Some(With::Device) || config.own_device().is_some() {
+        let line = "unsealed by   the device of the settings; without it every key is lost".to_owned();
+        return Ok((place::device(config, vault)?, vec![line]));
     }
     let no_lock =
         "say what unseals the vault: `unsealKeyFile` in the settings, --with passphrase, or --custodians M/N";

@@ -67,7 +67,11 @@ fn row(info: &KeyInfo) -> Vec<String> {
         word(&info.kind),
         word(&info.purpose),
         word(&info.state),
-        if info.secret { "whole" } else { "public half" }.to_owned(),
+        match (&info.external, info.secret) {
+            (Some(place), _) => format!("in {place}"),
+            (None, true) => "whole".to_owned(),
+            (None, false) => "public half".to_owned(),
+        },
         info.expires.map_or(String::new(), day),
         info.rotation.map_or(String::new(), |rotation| {
             format!("every {}, overlap {}", days(rotation.every), days(rotation.overlap))

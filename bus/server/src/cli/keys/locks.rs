@@ -1,4 +1,4 @@
-//! `qiao keys passphrase`, `custodians`, `key-file`: what unseals the vault. Root operations on its storage; a node that runs goes on.
+//! `qiao keys passphrase`, `custodians`, `key-file`, `device`: what unseals the vault. Root operations on its storage; a node that runs goes on.
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -93,6 +93,31 @@ enum KeyFileAction {
     Add(NewKeyFile),
     /// No file unseals the vault any more
     Remove(Change),
+}
+
+#[derive(clap::Args)]
+pub struct DeviceLock {
+    #[command(subcommand)]
+    action: DeviceAction,
+}
+
+#[derive(Subcommand)]
+enum DeviceAction {
+    /// Let the device of the settings' `unsealDevice` unseal the vault too
+    Add(Change),
+    /// No device unseals the vault any more
+    Remove(Change),
+}
+
+pub fn device(arguments: &DeviceLock) -> Result<(), Failed> {
+    match &arguments.action {
+        DeviceAction::Add(change) => {
+            let config = change.place.config()?;
+            let root = place::device(&config.vault, &storage(&config)?)?;
+            change.run(LockChange::Add(&root), None)
+        }
+        DeviceAction::Remove(change) => change.run(LockChange::Remove(LockKind::Device), None),
+    }
 }
 
 pub fn passphrase(arguments: &Passphrase) -> Result<(), Failed> {

@@ -87,6 +87,31 @@ pub fn generate(arguments: &Generate) -> Result<(), Failed> {
     Ok(())
 }
 
+#[derive(clap::Args)]
+pub struct Adopt {
+    #[command(flatten)]
+    one: One,
+    /// What it is: sm2-sign, sm2-encrypt, or sm4 for a key that the device makes and gives out wrapped
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// A name of the settings' `vault.devices`
+    #[arg(long, value_name = "NAME")]
+    device: String,
+    /// The key there: an index such as 1, or kek:4; at a service, its identifier
+    #[arg(long, value_name = "ID")]
+    id: String,
+    /// As the new active version of a key that is there: the one so far goes on accepting
+    #[arg(long)]
+    rotate: bool,
+}
+
+pub fn adopt(arguments: &Adopt) -> Result<(), Failed> {
+    let (kind, purpose) = arguments.kind.both();
+    let Adopt { one, device, id, rotate, .. } = arguments;
+    let (key, device, id, rotate) = (one.key.clone(), device.clone(), id.clone(), *rotate);
+    told(&one.place, &one.place.run(&KeyAction::Adopt { key, kind, purpose, device, id, rotate })?)
+}
+
 pub fn export_public(one: &One) -> Result<(), Failed> {
     print(one.place.run(&KeyAction::ExportPublic { key: one.key.clone() })?);
     Ok(())

@@ -13,6 +13,7 @@ use crate::{
     admin::VaultStatus,
     cli::{Failed, client, out::say, show},
     config::{Config, VaultConfig},
+    devices,
     key_actions::{KeyAction, KeyOutcome, perform},
     needed_keys::{NeededKey, needed_keys, node_keys},
     running::{self, RunFile},
@@ -54,6 +55,8 @@ pub enum With {
     KeyFile,
     Passphrase,
     Custodians,
+    /// The device of the settings' `unsealDevice`
+    Device,
 }
 
 impl From<With> for LockKind {
@@ -62,6 +65,7 @@ impl From<With> for LockKind {
             With::KeyFile => Self::KeyFile,
             With::Passphrase => Self::Passphrase,
             With::Custodians => Self::Custodians,
+            With::Device => Self::Device,
         }
     }
 }
@@ -78,8 +82,12 @@ impl Unlock {
             .or((!self.share_files.is_empty()).then_some(LockKind::Custodians))
             .or(self.passphrase_file.as_ref().map(|_| LockKind::Passphrase));
         let kind = said.unwrap_or_else(|| {
-            let order = [LockKind::KeyFile, LockKind::Passphrase, LockKind::Custodians];
-            let there = |kind: &LockKind| *kind != LockKind::KeyFile || config.unseal_key_file.is_some();
+            let order = [LockKind::KeyFile, LockKind::Device, LockKind::Passphrase, LockKind::Custodians];
+            let there = |kind: &LockKind| match kind {
+                LockKind::KeyFile => config.unseal_key_file.is_some(),
+                LockKind::Device => config.unseal_device.is_some(),
+                _ => true,
+            };
             order.into_iter().filter(there).find(|kind| has(*kind)).unwrap_or(LockKind::Passphrase)
         });
         if has(kind) {
@@ -99,7 +107,8 @@ impl Unlock {
                 let text = ask::secret(self.passphrase_file.as_deref(), "the vault's passphrase")?;
                 Ok(RootSecret::passphrase(&**text))
             }
-            _ => self.shares(vault),
+            LockKind::Device => device(config, vault),
+            LockKind::Custodians => self.shares(vault),
         }
     }
 
@@ -122,6 +131,13 @@ impl Unlock {
         // Not which share was wrong: several people stand here.
         join_shares(&texts).map_err(|_| Failed("these shares do not open the vault".to_owned()))
     }
+}
+
+/// The device that the settings name for unsealing.
+pub fn device(config: &VaultConfig, vault: &Vault) -> Result<RootSecret, Failed> {
+    let unseal = config.unseal_device.as_ref();
+    let unseal = unseal.ok_or_else(|| Failed("the settings name no `vault.unsealDevice`".to_owned()))?;
+    Ok(devices::root(unseal, vault)?)
 }
 
 /// Who runs the actions.
@@ -148,7 +164,7 @@ impl Place {
             }
             return Ok(Keeper::Node(Box::new(node), status));
         }
-        let vault = unseal::at(&config.vault);
+        let vault = unseal::at(&config.vault)?;
         if vault.state()? == VaultState::Uninitialised {
             return Err(Failed(format!(
                 "{}: there is no vault yet: make one with `qiao keys init --config FILE`",
@@ -253,7 +269,7 @@ pub fn told(place: &Place, outcome: &KeyOutcome) -> Result<(), Failed> {
 
 /// The vault of a node for what works on its storage and root alone, running or not.
 pub fn storage(config: &Config) -> Result<Vault, Failed> {
-    let vault = unseal::at(&config.vault);
+    let vault = unseal::at(&config.vault)?;
     match vault.state()? {
         VaultState::Uninitialised => Err(Failed(VaultError::Uninitialised.to_string())),
         _ => Ok(vault),

@@ -84,7 +84,7 @@ pub fn request(arguments: &Request) -> Result<(), Failed> {
         What::Restore { file } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failed(format!("{}: {error}", file.display())))?;
-            unseal::at(&config.vault).request_restore(&text, life)?
+            unseal::at(&config.vault)?.request_restore(&text, life)?
         }
         other => storage(&config)?.request(&operation(other)?, life)?,
     };
