@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -19,6 +19,7 @@ use crate::{
     node::Node,
 };
 
+mod login;
 mod vault;
 
 pub use vault::{UnsealTry, UnsealWith, Unsealed, VaultStatus};
@@ -43,22 +44,28 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(node)
+        .with_state(Arc::clone(&node))
+        .merge(login::router(node))
         .merge(api)
 }
 
 /// Lets in who knows the token in the node's data folder.
 async fn token_needed(State(node): State<Arc<Node>>, mut request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if given.is_some_and(|given| node.token_matches(given)) {
-        request.extensions_mut().insert(Who(MACHINE.into()));
+    let who = bearer(request.headers()).and_then(|given| {
+        let machine = node.token_matches(given).then(|| MACHINE.into());
+        machine.or_else(|| node.logins.session(given, login::now()))
+    });
+    if let Some(who) = who {
+        request.extensions_mut().insert(Who(who));
         return next.run(request).await;
     }
-    let text = "the admin API needs `Authorization: Bearer <token>`; the token stands in node.json in the node's data folder";
+    let text = "the admin API needs `Authorization: Bearer <token>`: the one in node.json in the node's data folder, or an operator's from /api/login";
     (StatusCode::UNAUTHORIZED, Json(json!({"error": text}))).into_response()
+}
+
+/// The token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")
 }
 
 /// A sealed node serves its vault's endpoints and no other.

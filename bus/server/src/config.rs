@@ -128,6 +128,9 @@ pub struct GatewayConfig {
     pub certificate: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// true: listen beyond this machine without TLS, behind something that encrypts. Refused when left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cleartext: bool,
     /// The host name in the certificate, by which commands on this machine call the gateway; its address when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -155,6 +158,7 @@ impl Default for GatewayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             certificate: None,
             key: None,
+            cleartext: false,
             name: None,
             connections: None,
             header_bytes: None,
@@ -169,11 +173,15 @@ impl Default for GatewayConfig {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
+    /// true: listen beyond this machine, where tokens travel in the clear unless something in front encrypts. Refused when left
+    /// out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cleartext: bool,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), cleartext: false }
     }
 }
 
@@ -284,7 +292,26 @@ impl Config {
             return Err(ConfigError::Unusable { file: file.into(), message });
         }
         config.vault.check(file)?;
+        config.no_cleartext().map_err(|message| ConfigError::Unusable { file: file.into(), message })?;
         Ok(config)
+    }
+
+    /// Credentials and personal data leave this machine encrypted, unless somebody says otherwise (GB/T 39786 level 3, in transit).
+    fn no_cleartext(&self) -> Result<(), String> {
+        let beyond = |listen: &SocketAddr| !listen.ip().is_loopback();
+        if beyond(&self.gateway.listen) && self.gateway.certificate.is_none() && !self.gateway.cleartext {
+            return Err(format!(
+                "gateway.listen: {} is reached from elsewhere without TLS: give `certificate` and `key`, or write `cleartext: true` where something in front encrypts",
+                self.gateway.listen
+            ));
+        }
+        if beyond(&self.admin.listen) && !self.admin.cleartext {
+            return Err(format!(
+                "admin.listen: {} is reached from elsewhere without TLS: listen on 127.0.0.1, or write `cleartext: true` where something in front encrypts",
+                self.admin.listen
+            ));
+        }
+        Ok(())
     }
 
     fn resolve(&mut self, base: &Path) {

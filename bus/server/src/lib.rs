@@ -21,6 +21,7 @@ pub mod keeper;
 pub mod key_actions;
 pub mod live_lines;
 pub mod logging;
+pub mod login;
 pub mod metrics;
 pub mod mocks_only;
 pub mod needed_keys;

@@ -16,6 +16,9 @@ pub const RECORD_DATA: &str = "vault:record/data";
 /// Hashes business keys.
 pub const RECORD_INDEX: &str = "vault:record/index";
 
+/// Seals the challenges that operators sign to log in.
+pub const LOGIN_SEAL: &str = "vault:login/seal";
+
 /// Where a key comes from, seen from the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +78,7 @@ pub fn node_keys(config: &Config) -> Vec<NeededKey> {
         let key = own_key(name);
         needed.push(NeededKey { key, kind, purpose, whose: Whose::Ours, by: by.to_owned() });
     };
+    add(LOGIN_SEAL, KeyKind::Hmac, Purpose::Mac, "settings admin");
     if let Some(IntegrityConfig::On(_)) = config.integrity {
         add(GRANTS_SEAL, KeyKind::Hmac, Purpose::Mac, "settings integrity");
     }

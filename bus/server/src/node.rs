@@ -27,6 +27,7 @@ use crate::{
     housekeeping,
     integrity::{self, IntegrityProblem},
     keeper::Keeper,
+    login::Logins,
     metrics::Metrics,
     needed_keys,
     no_record::NoRecorder,
@@ -73,6 +74,8 @@ pub struct Node {
     pub connectors: Arc<Connectors>,
     pub recorder: Arc<dyn Recorder>,
     pub keeper: Arc<Keeper>,
+    /// Operators at the admin API.
+    pub logins: Logins,
     embedded: Embedded,
     token: String,
     draining: AtomicBool,
@@ -102,6 +105,7 @@ impl Node {
         let metrics = Metrics::new().map_err(|error| NodeError::unusable("the metrics", error))?;
         let transport = Transport::new().map_err(|error| NodeError::unusable("the vault", error))?;
         let keeper = Arc::new(Keeper::new(&vault));
+        let logins = Logins::new(&vault);
         Ok(Self {
             vault,
             unsealing: Unsealing::default(),
@@ -111,6 +115,7 @@ impl Node {
             connectors: Arc::new(connectors),
             recorder,
             keeper,
+            logins,
             embedded,
             token,
             draining: AtomicBool::new(false),

@@ -116,7 +116,11 @@ impl Running {
         let router = admin::router(Arc::clone(&node), mocks.as_ref().map(qiao_mocks::admin_router));
         let stop = admin_stop.clone().cancelled_owned();
         let admin_task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            if let Err(error) =
+                axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+                    .with_graceful_shutdown(stop)
+                    .await
+            {
                 tracing::error!(%error, "the admin listener ended");
             }
         });

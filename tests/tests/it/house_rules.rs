@@ -128,6 +128,19 @@ fn every_fault_code_has_an_operator_page_and_every_page_a_code() {
 }
 
 #[test]
+fn every_test_that_the_security_page_names_exists() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("the page");
+    let code: String = rust_files().iter().map(|file| fs::read_to_string(file).expect("readable")).collect();
+    let is_test = |word: &str| {
+        word.matches('_').count() >= 3 && word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())
+    };
+    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).filter(|word| is_test(word)).collect();
+    assert!(named.len() > 15, "the page was not understood: {named:?}");
+    let gone: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(gone.is_empty(), "docs/security.md names tests that are not there: {gone:?}");
+}
+
+#[test]
 fn every_link_between_documents_leads_somewhere() {
     let mut pages = Vec::new();
     files(&root(), "md", &mut pages);

@@ -9,6 +9,7 @@ mod integrity;
 mod kept_bodies;
 mod keys;
 mod limits;
+mod logging_in;
 mod passing_through;
 mod real_paths;
 mod records;

@@ -113,7 +113,7 @@ pub fn config(arguments: &Arguments) -> Config {
             watch: true,
         },
         gateway: GatewayConfig { listen: arguments.gateway, ..GatewayConfig::default() },
-        admin: AdminConfig { listen: arguments.admin },
+        admin: AdminConfig { listen: arguments.admin, ..AdminConfig::default() },
         vault: vault_config(&arguments.data),
         record: RecordConfig::default(),
         mocks: Some(MocksConfig {

@@ -1,11 +1,15 @@
 //! `qiao keys operator`: who approves root operations. Each has a key of their own, in a UKey or in a file under a passphrase.
 use std::{
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::Subcommand;
-use qiao_vault::{FileStorage, KeyHandle, KeyKind, KeyRef, Operator, Purpose, RootSecret, Vault};
+use qiao_vault::{
+    DEFAULT_SM2_ID, FileStorage, KeyHandle, KeyKind, KeyRef, Operator, Purpose, RootSecret, SignatureFormat,
+    Vault,
+};
 
 use super::{
     ask,
@@ -26,6 +30,8 @@ pub struct Operators {
 enum Action {
     /// Make an operator's own key in a file under a passphrase, and print its public half. For who has no UKey
     New(New),
+    /// Sign a login's challenge from standard input with an operator's own key: r and s in hex. For who has no UKey
+    Sign(New),
     /// Let an operator approve from now on; one of that name is replaced. A root operation
     Register(Change),
     /// Take an operator's right to approve away. A root operation
@@ -34,7 +40,7 @@ enum Action {
 
 #[derive(clap::Args)]
 struct New {
-    /// File to make
+    /// The operator's key file
     file: PathBuf,
     /// Its passphrase: the file's first line; else standard input
     #[arg(long, value_name = "FILE")]
@@ -52,12 +58,16 @@ struct Change {
     request: Option<PathBuf>,
 }
 
+/// A challenge is at most this long.
+const MOST_CHALLENGE: u64 = 1024;
+
 /// The one key in an operator's file.
 const OWN: &str = "own";
 
 pub fn run(arguments: &Operators) -> Result<(), Failed> {
     match &arguments.action {
         Action::New(new) => make(new),
+        Action::Sign(own) => sign(own),
         Action::Register(change) => {
             let (operator, request) = (read(&change.operator)?, place::request(change.request.as_deref())?);
             let (name, public) = (operator.name, hex::encode(operator.public));
@@ -80,6 +90,21 @@ fn make(new: &New) -> Result<(), Failed> {
     let key = KeyRef::from_name(OWN)?;
     vault.generate(&key, KeyKind::Sm2, Purpose::Sign)?;
     say!("{}", hex::encode(vault.export_public(&key)?));
+    Ok(())
+}
+
+/// The passphrase stands in a file here: standard input holds the challenge.
+fn sign(own: &New) -> Result<(), Failed> {
+    let key = own_key(&own.file, own.passphrase_file.as_deref())?;
+    let challenge = std::io::read_to_string(std::io::stdin().take(MOST_CHALLENGE))?;
+    let challenge = challenge.trim_end();
+    if !challenge.starts_with("qiao-login-") {
+        return Err(Failed(
+            "what is on standard input is no login challenge: nothing else is signed here".to_owned(),
+        ));
+    }
+    let signature = key.sign(challenge.as_bytes(), DEFAULT_SM2_ID, SignatureFormat::Raw)?;
+    say!("{}", hex::encode(signature));
     Ok(())
 }
 
