@@ -238,6 +238,8 @@ fn refuse_misplaced(spec: &FaultSpec, wrong: &mut Vec<Wrong>) {
 pub struct Wait {
     from: Duration,
     to: Duration,
+    /// Log-normal around `from`, with this standard deviation of the logarithm.
+    sigma: Option<f64>,
 }
 
 impl Wait {
@@ -246,23 +248,35 @@ impl Wait {
     /// # Errors
     /// Neither `fixed` nor `from` and `to`, bounds that are reversed, more than [`MAX_WAIT`].
     pub fn compile(spec: &Delay) -> Result<Self, Vec<Wrong>> {
-        let (from, to) = match (spec.fixed, spec.from, spec.to) {
-            (Some(fixed), None, None) => (fixed.0, fixed.0),
-            (None, Some(from), Some(to)) if from <= to => (from.0, to.0),
-            _ => return Err(vec![(String::new(), "write `fixed`, or `from` and a larger `to`".into())]),
+        let (from, to) = match (spec.fixed, spec.from, spec.to, spec.median, spec.sigma) {
+            (Some(fixed), None, None, None, None) => (fixed.0, fixed.0),
+            (None, Some(from), Some(to), None, None) if from <= to => (from.0, to.0),
+            (None, None, None, Some(median), Some(_)) => (median.0, median.0),
+            _ => {
+                let message = "write `fixed`, or `from` and a larger `to`, or `median` and `sigma`";
+                return Err(vec![(String::new(), message.into())]);
+            }
         };
         if to > MAX_WAIT {
             return Err(vec![(String::new(), "at most 10m".into())]);
         }
-        Ok(Self { from, to })
+        Ok(Self { from, to, sigma: spec.sigma })
     }
 
     /// Whether it differs from request to request.
     pub fn varies(&self) -> bool {
-        self.from != self.to
+        self.from != self.to || self.sigma.is_some()
     }
 
     fn length(&self, entropy: &Entropy) -> Duration {
+        if let Some(sigma) = self.sigma {
+            // Box and Muller: two even draws make a normal one.
+            let radius = (-2.0 * (1.0 - entropy.chance("delay")).ln()).sqrt();
+            let normal = radius * (std::f64::consts::TAU * entropy.chance("delay angle")).cos();
+            let factor = (sigma * normal).exp();
+            let seconds = (self.from.as_secs_f64() * factor).min(MAX_WAIT.as_secs_f64());
+            return Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT);
+        }
         self.from + (self.to - self.from).mul_f64(entropy.chance("delay"))
     }
 }

@@ -1,6 +1,6 @@
 //! The folder of mock partners, read strictly: every partner's YAML, tables and bodies.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -25,15 +25,44 @@ pub struct PartnerFiles {
     pub spec: PartnerSpec,
     pub more: Vec<(Source, StubsFile)>,
     pub tables: HashMap<String, DataTable>,
+    /// Files of a draft that stands in no folder yet.
+    memory: BTreeMap<String, Vec<u8>>,
 }
 
 impl PartnerFiles {
+    /// A partner whose files are all at hand; tables are among them.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn of_memory(
+        folder: &str,
+        source: Source,
+        spec: PartnerSpec,
+        more: Vec<(Source, StubsFile)>,
+        memory: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let mut tables = HashMap::new();
+        for (file, bytes) in &memory {
+            let Some(name) = file.strip_prefix("tables/").and_then(|name| name.strip_suffix(".csv")) else {
+                continue;
+            };
+            let table = DataTable::parse(&String::from_utf8_lossy(bytes)).map_err(|wrong| {
+                vec![Mistake { line: wrong.line, ..Mistake::of_file(file.clone(), wrong.message) }]
+            })?;
+            tables.insert(name.to_owned(), table);
+        }
+        Ok(Self { folder: folder.to_owned(), path: PathBuf::new(), source, spec, more, tables, memory })
+    }
+
     /// A file below the partner's folder.
     ///
     /// # Errors
     /// A path that leaves the folder, a file that cannot be read or is too large.
     pub fn body(&self, name: &str) -> Result<Vec<u8>, String> {
-        below(&self.path, name)
+        match self.memory.get(name) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => below(&self.path, name),
+        }
     }
 }
 
@@ -61,7 +90,8 @@ impl PartnerFiles {
         let source = Source::read("partner.yaml", text)?;
         let spec = source.decode::<PartnerSpec>()?;
         let (path, more, tables) = (PathBuf::new(), Vec::new(), HashMap::new());
-        Ok(Self { folder: folder.to_owned(), path, source, spec, more, tables })
+        let memory = BTreeMap::new();
+        Ok(Self { folder: folder.to_owned(), path, source, spec, more, tables, memory })
     }
 }
 
@@ -164,7 +194,8 @@ fn partner(folder: &Path, file: &Path) -> Result<PartnerFiles, Vec<Mistake>> {
     match main {
         Some((source, spec)) if mistakes.is_empty() => {
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            Ok(PartnerFiles { folder: name, path: folder.to_owned(), source, spec, more, tables })
+            let memory = BTreeMap::new();
+            Ok(PartnerFiles { folder: name, path: folder.to_owned(), source, spec, more, tables, memory })
         }
         _ => Err(mistakes),
     }

@@ -17,6 +17,7 @@ mod files;
 mod forms;
 mod functions;
 mod generate;
+pub mod import;
 mod journal;
 mod mask;
 mod matching;

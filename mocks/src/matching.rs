@@ -2,6 +2,7 @@
 pub mod condition;
 pub mod explain;
 pub mod index;
+pub mod likeness;
 pub mod memo;
 pub mod path;
 

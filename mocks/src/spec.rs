@@ -6,6 +6,7 @@ pub mod criteria;
 pub mod fault;
 pub mod form;
 pub mod listen;
+mod made;
 pub mod push;
 pub mod session;
 pub mod sftp;

@@ -7,8 +7,12 @@ use crate::{
     matching::{
         Condition, Conditions, PathPattern, Source, Sources, Test,
         condition::{Look, Order},
+        likeness::Likeness,
     },
-    spec::{Criterion, When, criteria::Scalar},
+    spec::{
+        Criterion, When,
+        criteria::{Ignored, Scalar},
+    },
 };
 
 /// A stub's conditions. `item` stands first, because it is the first choice of the index.
@@ -92,7 +96,14 @@ impl Compiler<'_> {
             (None, 1, 1) => {
                 let (source, name) = self.source(criterion, place)?;
                 let (kind, test) = tests.into_iter().next()?;
-                let (test, wanted) = self.test(kind, test, place)?;
+                let in_document = criterion.json.is_some() || criterion.xml.is_some();
+                if criterion.equals_json.is_some() && !in_document {
+                    self.report.add(place, "`equalsJson` compares a value of `json` or `xml`");
+                }
+                if criterion.equals_json.is_none() && !criterion.ignore.is_empty() {
+                    self.report.add(&place.at("ignore"), "only `equalsJson` passes anything over");
+                }
+                let (test, wanted) = self.test(kind, test, &criterion.ignore, place)?;
                 Some(Condition { look: Look::At(source, test), place: name.into(), wanted: wanted.into() })
             }
             (Some(_), ..) => {
@@ -102,7 +113,7 @@ impl Compiler<'_> {
             (None, 1, _) => {
                 self.report.add(
                     place,
-                    "exactly one of equals, in, matches, contains, startsWith, gt, gte, lt, lte, exists",
+                    "exactly one of equals, in, matches, contains, startsWith, gt, gte, lt, lte, exists, equalsJson",
                 );
                 None
             }
@@ -146,7 +157,13 @@ impl Compiler<'_> {
         Some((number, name))
     }
 
-    fn test(&mut self, kind: &'static str, test: Written<'_>, place: &Place<'_>) -> Option<(Test, String)> {
+    fn test(
+        &mut self,
+        kind: &'static str,
+        test: Written<'_>,
+        ignored: &[Ignored],
+        place: &Place<'_>,
+    ) -> Option<(Test, String)> {
         let boxed = |scalar: &Scalar| Box::<str>::from(scalar.text());
         let order = |order, bound: &Scalar| Test::Order(order, boxed(bound));
         Some(match (kind, test) {
@@ -172,6 +189,9 @@ impl Compiler<'_> {
             ("startsWith", Written::Text(text)) => {
                 (Test::StartsWith(text.into()), format!("startsWith {text}"))
             }
+            ("equalsJson", Written::Json(wanted)) => {
+                (Test::Json(Box::new(Likeness::new(wanted, ignored))), format!("equalsJson {wanted}"))
+            }
             (_, Written::Flag(wanted)) => (Test::Exists(wanted), format!("exists {wanted}")),
             _ => return None,
         })
@@ -184,6 +204,7 @@ enum Written<'c> {
     Many(&'c [Scalar]),
     Text(&'c str),
     Flag(bool),
+    Json(&'c serde_json::Value),
 }
 
 fn tests(criterion: &Criterion) -> Vec<(&'static str, Written<'_>)> {
@@ -205,6 +226,7 @@ fn tests(criterion: &Criterion) -> Vec<(&'static str, Written<'_>)> {
     ];
     tests.extend(texts.into_iter().filter_map(|(name, text)| Some((name, Written::Text(text.as_deref()?)))));
     tests.extend(criterion.one_of.as_deref().map(|values| ("in", Written::Many(values))));
+    tests.extend(criterion.equals_json.as_ref().map(|wanted| ("equalsJson", Written::Json(wanted))));
     tests.extend(criterion.exists.map(|wanted| ("exists", Written::Flag(wanted))));
     tests
 }

@@ -1,7 +1,7 @@
 //! One condition: a place and a test, or a CEL expression.
 use std::cmp::Ordering;
 
-use super::Memo;
+use super::{Memo, likeness::Likeness};
 
 /// A compiled condition with the words it was written in, for explanations.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub enum Test {
     StartsWith(Box<str>),
     Order(Order, Box<str>),
     Exists(bool),
+    /// The whole value.
+    Json(Box<Likeness>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,9 @@ impl Condition {
             Look::Cel(number) => memo.cel(*number),
             Look::At(source, Test::Matches(regex)) => memo.matches(*regex, *source),
             Look::At(source, Test::Exists(wanted)) => memo.seen(*source).texts().is_empty() != *wanted,
+            Look::At(source, Test::Json(wanted)) => {
+                memo.values(*source).iter().any(|value| wanted.fits(value))
+            }
             Look::At(source, test) => memo.seen(*source).texts().iter().flatten().any(|text| test.fits(text)),
         }
     }
@@ -75,7 +80,7 @@ impl Test {
             Self::Contains(part) => text.contains(&**part),
             Self::StartsWith(start) => text.starts_with(&**start),
             Self::Order(order, bound) => order.fits(compare(text, bound)),
-            Self::Matches(_) | Self::Exists(_) => false,
+            Self::Matches(_) | Self::Exists(_) | Self::Json(_) => false,
         }
     }
 }

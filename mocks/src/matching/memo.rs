@@ -128,6 +128,14 @@ impl<'f> Memo<'f> {
         self.seen[source].get_or_insert_with(|| read(facts, &sources.sources[source]))
     }
 
+    /// The whole values at a place in a document; elsewhere there are only texts.
+    pub fn values(&self, source: usize) -> Vec<&'f Value> {
+        match &self.sources.sources[source] {
+            Source::Select(selector) => selector.select(self.facts),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a regular expression is found in any text of a place.
     pub fn matches(&mut self, regex: usize, source: usize) -> bool {
         if let Some((_, answer)) = self.matched.iter().find(|(which, _)| *which == (regex, source)) {

@@ -74,9 +74,25 @@ pub struct Criterion {
     pub lt: Option<Scalar>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lte: Option<Scalar>,
+    /// With `json` and `xml`: the whole value, of whatever type. Numbers compare by value, members in any order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals_json: Option<serde_json::Value>,
+    /// With `equalsJson`: what does not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<Ignored>,
     /// Whether it is there at all, of whatever type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
+}
+
+/// What a comparison of whole values may pass over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ignored {
+    /// The order of lists.
+    ArrayOrder,
+    /// Members of objects that are not asked for.
+    ExtraMembers,
 }
 
 /// A text, number or boolean.

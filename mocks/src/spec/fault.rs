@@ -6,7 +6,7 @@ use qiao_mappings::units::Duration;
 
 use super::Proto;
 
-/// Wait before the answer: `fixed`, or spread evenly between `from` and `to`. At most 10m.
+/// Wait before the answer: `fixed`, or spread evenly between `from` and `to`, or log-normally around `median`. At most 10m.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Delay {
@@ -16,6 +16,13 @@ pub struct Delay {
     pub from: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Duration>,
+    /// With `sigma`: half of the waits are shorter, half longer, spread log-normally as real latencies are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median: Option<Duration>,
+    /// Standard deviation of the waits' natural logarithm: 0.1 is steady, 1 wild.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 3.0))]
+    pub sigma: Option<f64>,
 }
 
 /// A fault and when it strikes: always, or at most one of `first`, `every` and `p`; with `window`, only then.

@@ -5,6 +5,7 @@ mod determinism;
 mod documentation;
 mod faults;
 mod help;
+mod import;
 mod lifecycle;
 mod matching;
 mod partners;

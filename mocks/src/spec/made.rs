@@ -1,0 +1,63 @@
+//! Specifications made by programs: imports and recordings begin with these.
+use super::{Criterion, FaultKind, FaultSpec, ListenSpec, Proto, Respond, StubSpec};
+
+impl StubSpec {
+    /// A stub that matches everything and answers nothing.
+    pub fn named(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            title: None,
+            listener: None,
+            item: None,
+            priority: None,
+            when: None,
+            state: None,
+            delay: None,
+            fault: None,
+            respond: Respond::default(),
+            then: None,
+        }
+    }
+}
+
+impl FaultSpec {
+    /// A fault that always strikes.
+    pub fn of(kind: FaultKind) -> Self {
+        Self {
+            kind,
+            status: None,
+            after: None,
+            retry_after: None,
+            json: None,
+            first: None,
+            every: None,
+            p: None,
+            per: None,
+        }
+    }
+}
+
+impl ListenSpec {
+    /// A listener on the common mock port.
+    pub fn on_path(id: &str, proto: Proto, path: String) -> Self {
+        Self {
+            id: id.into(),
+            proto,
+            path: Some(path),
+            port: None,
+            wsdl: None,
+            strict: false,
+            select: None,
+            request: None,
+            answer: None,
+            body_bytes: None,
+        }
+    }
+}
+
+impl Criterion {
+    /// A place in a document, without its test.
+    pub fn at(json: impl Into<String>) -> Self {
+        Self { json: Some(json.into()), ..Self::default() }
+    }
+}
