@@ -1,6 +1,7 @@
 //! The admin API of the mock partners, under `/api/mocks`: JSON, for the console, the command line and tests.
 mod clock;
 mod dials;
+mod importing;
 mod journal;
 mod plans;
 mod sessions;
@@ -67,6 +68,7 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/reset", post(reset))
         .route("/api/mocks/reload", post(reload))
         .route("/api/mocks/try", post(trying::dry_run))
+        .route("/api/mocks/import", post(importing::import))
         .layer(DefaultBodyLimit::max(1 << 20))
         .with_state(shared)
 }

@@ -1,10 +1,14 @@
 //! Draft partners made of what others have written down: WireMock mappings, OpenAPI examples, WSDL.
 mod at;
 pub mod draft;
+mod openapi;
 mod wiremock;
+mod wsdl;
 pub(crate) mod yaml;
 
 use std::path::Path;
+
+use serde_json::Value;
 
 pub use at::Refusal;
 pub use draft::{Files, ImportReport, Imported};
@@ -17,7 +21,12 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
+    /// WireMock's stub mappings.
     Wiremock,
+    /// OpenAPI 3.0 or 3.1.
+    Openapi,
+    /// WSDL 1.1.
+    Wsdl,
 }
 
 /// Makes a draft of files given by their names: `mappings/a.json`, `__files/a.xml`, or one alone.
@@ -35,17 +44,34 @@ pub fn import(format: Format, files: &Files, partner: &str) -> Result<Imported, 
     }
     let draft = match format {
         Format::Wiremock => wiremock::draft(files, partner),
+        Format::Openapi => openapi::draft(files, partner),
+        Format::Wsdl => wsdl::draft(files, partner),
     };
     draft?.finish()
 }
 
-/// Reads a file, or all files below a folder.
+/// A document as a template that gives it as it is: `${` in it is no expression.
+pub(crate) fn escaped(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace("${", "$${")),
+        Value::Array(values) => Value::Array(values.iter().map(escaped).collect()),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), escaped(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Reads a file, or all files below a folder; of a WSDL, what it imports as well.
 ///
 /// # Errors
 /// What cannot be read, more than 5000 files or 64 MiB.
-pub fn read(path: &Path) -> Result<Files, String> {
+pub fn read(format: Format, path: &Path) -> Result<Files, String> {
     let mut files = Files::new();
     if path.is_file() {
+        if format == Format::Wsdl {
+            return wsdl::read(path);
+        }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         files.insert(name, bytes);

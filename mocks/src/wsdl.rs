@@ -198,6 +198,11 @@ impl Contract {
         }
     }
 
+    /// The files read, the WSDL first.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().map(|document| document.path.as_str())
+    }
+
     /// The number of an operation.
     pub fn operation(&self, name: &str) -> Option<usize> {
         self.operations.iter().position(|operation| operation.name == name)

@@ -10,6 +10,7 @@ mod client;
 pub mod demo;
 pub mod functions;
 pub mod grants;
+pub mod import;
 pub mod interfaces;
 pub mod keys;
 pub mod manifest;
@@ -39,6 +40,8 @@ enum Command {
     Mocks(mocks::Arguments),
     /// Check definitions: every mistake at once, then every example against the mock partners
     Check(check::Arguments),
+    /// Make a draft mock partner of WireMock mappings, an OpenAPI description or a WSDL
+    Import(import::Arguments),
     /// List the interfaces with their status
     Interfaces(interfaces::Arguments),
     /// List the functions of mappings and templates
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Mocks(arguments) => mocks::run(arguments),
         Command::Check(arguments) => check::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Interfaces(arguments) => interfaces::run(arguments),
         Command::Functions(arguments) => functions::run(arguments),
         Command::Call(arguments) => call::run(arguments),

@@ -8,6 +8,7 @@ use crate::{
     answer::{Answer, Payload},
     entropy::Fnv,
     files::PartnerFiles,
+    import::escaped,
     matching::{Condition, Conditions, Source, Test, condition::Look},
     partner::{Partner, Stub},
     spec::{ListenSpec, Proto},
@@ -63,7 +64,7 @@ pub fn add_skeletons(partner: &mut Partner) {
                 wanted: format!("equals {name}").into(),
             };
             // A skeleton's texts come from the WSDL: `${` in them is no template.
-            let template = document.and_then(|document| Template::compile(&escaped(document)).ok());
+            let template = document.and_then(|document| Template::compile(&escaped(&document)).ok());
             let status = if template.is_some() { 200 } else { 202 };
             let payload = template.map_or(Payload::Empty, Payload::Wire);
             partner.stubs.push(Stub {
@@ -84,17 +85,5 @@ pub fn add_skeletons(partner: &mut Partner) {
                 needs_instance: false,
             });
         }
-    }
-}
-
-fn escaped(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Value::String(text.replace("${", "$${")),
-        Value::Array(values) => Value::Array(values.into_iter().map(escaped).collect()),
-        Value::Object(members) => {
-            Value::Object(members.into_iter().map(|(name, value)| (name, escaped(value))).collect())
-        }
-        other => other,
     }
 }

@@ -34,9 +34,9 @@ fn shadowed(stubs: &[Written<'_>], report: &mut Report) {
     let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut earlier: HashMap<Vec<u32>, usize> = HashMap::new();
     for (at, written) in stubs.iter().enumerate() {
-        let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
         let mut set: Vec<u32> = Vec::new();
-        for (name, next) in conditions(written).into_iter().zip(fresh..) {
+        for name in conditions(written) {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
             set.push(*numbers.entry(name).or_insert(next));
         }
         set.sort_unstable();

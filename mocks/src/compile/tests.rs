@@ -95,6 +95,17 @@ fn a_stub_is_shadowed_only_by_one_that_always_answers_before_it() {
 }
 
 #[test]
+fn stubs_told_apart_by_one_value_among_shared_conditions_do_not_shadow_one_another() {
+    let stub = |id: &str, header: &str| {
+        format!(
+            "  - {{id: {id}, when: {{method: GET, path: \"/a/{{b}}\", header: {{{header}}}}}, respond: {{}}}}\n"
+        )
+    };
+    let plain = "  - {id: plain, when: {method: GET, path: \"/a/{b}\"}, respond: {}}\n";
+    compiled(&(HEAD.to_owned() + plain + &stub("x", "h: x") + &stub("y", "h: y") + &stub("z", "h: z")));
+}
+
+#[test]
 fn templates_and_selectors_name_only_documents_that_are_there() {
     let told = refused(
         &(HEAD.to_owned()

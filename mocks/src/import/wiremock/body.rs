@@ -65,7 +65,7 @@ fn x_path(at: &At<'_>) -> Try<Vec<Clause>> {
     let steps: Option<Vec<&str>> =
         text.strip_prefix('/').map(|rest| rest.trim_end_matches("/text()").split('/').collect());
     let plain = |step: &&str| !step.is_empty() && step.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let Some(steps) = steps.filter(|steps| steps.iter().all(|step| plain(&step))) else {
+    let Some(steps) = steps.filter(|steps| steps.iter().all(plain)) else {
         return expression.refuse("only XPath of plain steps, such as /order/item/code, is supported");
     };
     let path = steps.join(".");

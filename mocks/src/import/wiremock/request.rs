@@ -50,6 +50,9 @@ impl Clause {
     }
 }
 
+/// The place of a name.
+type Named = fn(&str) -> Spot;
+
 pub fn when(request: &At<'_>) -> Try<When> {
     request.only(&[
         "method",
@@ -75,7 +78,7 @@ pub fn when(request: &At<'_>) -> Try<When> {
     }
     let mut clauses = Vec::new();
     url(request, &mut when, &mut clauses)?;
-    let places: [(&str, fn(&str) -> Spot); 4] = [
+    let places: [(&str, Named); 4] = [
         ("headers", |name| Spot::Header(name.to_ascii_lowercase())),
         ("queryParameters", |name| Spot::Query(name.to_owned())),
         ("cookies", |name| Spot::Select(format!("$.cookies[{}]", quoted(name)))),
