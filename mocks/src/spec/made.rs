@@ -1,5 +1,5 @@
 //! Specifications made by programs: imports and recordings begin with these.
-use super::{Criterion, FaultKind, FaultSpec, ListenSpec, Proto, Respond, StubSpec};
+use super::{Criterion, ListenSpec, Proto, Respond, StubSpec};
 
 impl StubSpec {
     /// A stub that matches everything and answers nothing.
@@ -20,23 +20,6 @@ impl StubSpec {
     }
 }
 
-impl FaultSpec {
-    /// A fault that always strikes.
-    pub fn of(kind: FaultKind) -> Self {
-        Self {
-            kind,
-            status: None,
-            after: None,
-            retry_after: None,
-            json: None,
-            first: None,
-            every: None,
-            p: None,
-            per: None,
-        }
-    }
-}
-
 impl ListenSpec {
     /// A listener on the common mock port.
     pub fn on_path(id: &str, proto: Proto, path: String) -> Self {
@@ -46,6 +29,9 @@ impl ListenSpec {
             path: Some(path),
             port: None,
             wsdl: None,
+            tls: None,
+            tcp: None,
+            sftp: None,
             strict: false,
             select: None,
             request: None,
