@@ -1,4 +1,5 @@
 //! The admin API of the mock partners, under `/api/mocks`: JSON, for the console, the command line and tests.
+mod carriers;
 mod clock;
 mod dials;
 mod importing;
@@ -51,6 +52,9 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
         .route("/api/mocks/dials/{partner}", get(dials::list))
         .route("/api/mocks/dials/{partner}/{dial}", put(dials::put))
         .route("/api/mocks/dials/{partner}/{dial}", delete(dials::remove))
+        .route("/api/mocks/carriers/{partner}", get(carriers::look))
+        .route("/api/mocks/carriers/{partner}/uplink", post(carriers::uplink))
+        .route("/api/mocks/carriers/{partner}/disconnect", post(carriers::disconnect))
         .route("/api/mocks/clock", get(clock::look).put(clock::change))
         .route("/api/mocks/clock/advance", post(clock::advance))
         .route("/api/mocks/plans/{partner}", get(plans::list))

@@ -150,7 +150,11 @@ impl Answer {
         };
         // The signature of a file is no part of its document.
         let spoil = match fault.map(|fault| fault.kind) {
-            Some(FaultKind::BadSignature) if listener.proto != Proto::Sftp => Spoil::Signature,
+            Some(FaultKind::BadSignature)
+                if listener.proto != Proto::Sftp && !listener.proto.is_carrier() =>
+            {
+                Spoil::Signature
+            }
             Some(FaultKind::StaleKey) if listener.proto != Proto::Sftp => Spoil::Keys,
             _ => Spoil::Nothing,
         };

@@ -1,4 +1,5 @@
 //! From a partner's files to the compiled partner, or to all their mistakes at once.
+pub mod carrier;
 mod contract;
 pub mod criteria;
 pub mod forms;
@@ -71,6 +72,7 @@ pub fn partner(
         body: &|name| files.body(name),
     };
     let mut stubs = stub::all(&files, &around, &mut sources, &mut report);
+    stubs.extend(carrier::built_in(&files, &around, &mut sources, &mut report));
     let fallback = spec.fallback.as_ref().and_then(|fallback| {
         let place = place.at("fallback");
         let answer = stub::answer(&fallback.respond, around.body, None, &place.at("respond"), &mut report)?;
@@ -136,6 +138,7 @@ fn prepare(partner: &mut Partner) -> Result<(), (String, String)> {
             let id = Arc::clone(&stub.id);
             stub.answer
                 .prepare(number, listener)
+                .and_then(|()| carrier::check_answer(&stub.answer, number, listener))
                 .map_err(|message| ("stubs".into(), format!("{id}: {message}")))?;
         }
         if let Some(fallback) = &mut partner.fallback {
@@ -206,12 +209,14 @@ fn listener(
         .sftp
         .as_ref()
         .map(|sftp| report.keep_all(&place.at("sftp"), SftpForm::compile(sftp, vault)).map(Arc::new));
+    let carrier = carrier::settings(listen, vault, place, report);
     let (request, answer) = paths?;
     Some(Listener {
         id: listen.id.as_str().into(),
         proto: listen.proto,
         path: listen.path.as_deref().unwrap_or_default().into(),
         port: listen.port,
+        carrier: carrier?,
         soap,
         contract,
         select: match select {

@@ -76,6 +76,8 @@ pub struct Listener {
     pub path: Arc<str>,
     /// Where it names one: of HTTP and SOAP beside the mock port.
     pub port: Option<u16>,
+    /// Of the carriers' gateways only.
+    pub carrier: Option<Arc<crate::server::carrier::Settings>>,
     pub soap: bool,
     /// The service's description, where it has one.
     pub contract: Option<Arc<Contract>>,

@@ -3,12 +3,16 @@
 mod authority;
 mod beforehand;
 mod body;
+pub(crate) mod carrier;
+mod cmpp;
 mod connection;
 pub(crate) mod diagnosis;
 mod own;
 pub(crate) mod protocols;
 mod serve;
 mod sftp;
+mod sgip;
+mod smgp;
 mod sockets;
 mod tcp;
 pub(crate) mod tls;
@@ -188,6 +192,7 @@ pub(crate) struct Shared {
     pub timers: Arc<Timers>,
     pub sockets: Sockets,
     pub authority: Authority,
+    pub carriers: carrier::hub::Carriers,
     pub runs: Runs,
     pub sender: PushSender,
     pub sessions: Sessions,
@@ -261,6 +266,7 @@ impl MockServer {
             clock,
             sockets,
             authority,
+            carriers: carrier::hub::Carriers::default(),
             runs: Runs::default(),
             sender: PushSender::new(config.push_to, config.broker),
             parameters: config.parameters,
@@ -420,6 +426,12 @@ impl Shared {
         }
         self.timers.clear(&partner.id, session);
         self.runs.clear(&partner.id, session);
+        for listener in &partner.listeners {
+            let accounts = listener.carrier.iter().flat_map(|carrier| &carrier.accounts);
+            accounts
+                .filter(|account| session.is_none_or(|session| *account.session == *session))
+                .for_each(|account| self.carriers.account(&partner.id, &listener.id, &account.id).forget());
+        }
     }
 
     /// Forgets what all partners remember of a session.

@@ -1,6 +1,7 @@
 //! The form of a mock partner's files, as its author writes them: `mocks/<partner>/partner.yaml` and `stubs/*.yaml`.
 //!
 //! `docs/mocks.md` explains the form with a full example. These types are what the strict reader and the JSON Schema see.
+pub mod carrier;
 pub mod city;
 pub mod criteria;
 pub mod fault;
@@ -14,6 +15,7 @@ pub mod stub;
 pub mod table;
 pub mod verify;
 
+pub use carrier::CarrierSpec;
 pub use city::CitySpec;
 pub use criteria::{Criterion, When};
 pub use fault::{Delay, Dial, FaultKind, FaultSpec, Per, Target, WrongLength};
@@ -123,6 +125,9 @@ pub struct ListenSpec {
     /// With `proto: sftp`: users and bank files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sftp: Option<sftp::SftpSpec>,
+    /// `cmpp`, `smgp`, `sgip`: the gateway's accounts, times and reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<CarrierSpec>,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
@@ -157,6 +162,11 @@ pub enum Proto {
 }
 
 impl Proto {
+    /// Whether it is a carrier's SMS gateway.
+    pub fn is_carrier(self) -> bool {
+        matches!(self, Self::Cmpp | Self::Smgp | Self::Sgip)
+    }
+
     /// Whether it is served on the common mock port, by path.
     pub fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Soap)

@@ -115,6 +115,11 @@ impl TcpForm {
                 let shorter = &message[..message.len().saturating_sub(1)];
                 [&self.encode(shorter)?[..], &message[shorter.len()..]].concat().into()
             }
+            WrongLength::Zero => {
+                let mut frame = self.encode(message)?.to_vec();
+                frame[field..head].fill(if length.form == LengthForm::Digits { b'0' } else { 0 });
+                frame.into()
+            }
             WrongLength::Garbage => {
                 let mut frame = self.encode(message)?.to_vec();
                 let garbage = if length.form == LengthForm::Digits { b'X' } else { 0xFF };
@@ -173,6 +178,7 @@ mod tests {
         let wrong = |wrong| digits.misstate(b"abc", wrong).expect("fits");
         assert_eq!(&wrong(WrongLength::Longer)[..], b"00000004abc");
         assert_eq!(&wrong(WrongLength::Shorter)[..], b"00000002abc");
+        assert_eq!(&wrong(WrongLength::Zero)[..], b"00000000abc");
         assert_eq!(&wrong(WrongLength::Garbage)[..], b"XXXXXXXXabc");
         let lines =
             form(r#"{"framing": {"kind": "delimiter", "delimiter": "\r\n", "max": 100}}"#).expect("compiles");

@@ -254,6 +254,12 @@ impl MocksConfig {
         });
         Ok(qiao_mocks::MockConfig {
             address: self.listen,
+            // Whoever asks for a free port means all of them.
+            ports: if self.listen.port() == 0 {
+                qiao_mocks::Ports::Free
+            } else {
+                qiao_mocks::Ports::Declared
+            },
             push_to: self.push_to.clone(),
             broker: broker.transpose()?,
             parameters: bus.map(|bus| ("bus".to_owned(), bus.into())).into_iter().collect(),

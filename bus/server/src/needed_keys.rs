@@ -90,6 +90,15 @@ pub fn node_keys(config: &Config) -> Vec<NeededKey> {
     needed
 }
 
+/// The secrets that mock partners ask of those who log in at them.
+pub fn mock_keys(folder: &std::path::Path) -> Vec<NeededKey> {
+    let named = qiao_mocks::login_secrets(folder).into_iter();
+    let (kind, purpose, whose) = (KeyKind::Secret, Purpose::Secret, Whose::Shared);
+    named
+        .map(|(key, partner)| NeededKey { key, kind, purpose, whose, by: format!("mock partner {partner}") })
+        .collect()
+}
+
 /// A constant above as a reference.
 pub fn own_key(name: &str) -> KeyRef {
     name.parse().expect("a constant that is a reference")

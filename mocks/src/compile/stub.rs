@@ -7,7 +7,7 @@ use qiao_mappings::strict::did_you_mean;
 use serde_json::Value;
 
 use super::{
-    MAX_STUBS, criteria,
+    MAX_STUBS, carrier, criteria,
     forms::{flat, template},
     lint,
     report::{ANSWERING, KEYING, Place, Report},
@@ -100,7 +100,7 @@ pub fn list<'s>(
     stubs
 }
 
-fn stub(
+pub fn stub(
     spec: &StubSpec,
     around: &Around<'_>,
     place: &Place<'_>,
@@ -125,7 +125,9 @@ fn stub(
     if spec.item.is_some() && here.clone().any(|listener| listener.select.is_none()) {
         report.add(&place.at("item"), "the listener has no `select` that gives an item");
     }
-    let conditions = criteria::conditions(spec.item.as_deref(), spec.when.as_ref(), place, sources, report);
+    let of_carrier = !listeners.is_empty() && here.clone().all(|listener| listener.carrier.is_some());
+    let when = if of_carrier { carrier::messages_only(spec.when.as_ref()) } else { spec.when.clone() };
+    let conditions = criteria::conditions(spec.item.as_deref(), when.as_ref(), place, sources, report);
     let state = spec.state.as_ref().map(|rule| state(rule, &place.at("state"), report));
     let looks = rows::looks(&spec.rows, around.tables, place, report);
     let writes = rows::writes(&spec.write, around.tables, place, report);

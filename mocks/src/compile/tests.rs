@@ -79,6 +79,22 @@ fn constant_answers_are_encoded_ahead_and_need_no_state() {
 }
 
 #[test]
+fn stubs_on_one_path_with_alternatives_are_not_taken_for_one_another() {
+    let stub = |id: &str, when: &str| {
+        format!("  - {{id: {id}, when: {{path: /x, {when}}}, respond: {{json: {{}}}}}}\n")
+    };
+    let alike = [
+        stub("a", "all: [{json: $.request.n, equals: 1}]"),
+        stub("b", "any: [{json: $.request.n, equals: 2}]"),
+        stub("c", "all: [{json: $.request.n, equals: 3}]"),
+    ];
+    assert_eq!(compiled(&(HEAD.to_owned() + &alike.concat())).stubs.len(), 3);
+    let prioritised =
+        alike.concat().replace("{id: a,", "{id: a, priority: 3,").replace("{id: b,", "{id: b, priority: 2,");
+    assert_eq!(compiled(&(HEAD.to_owned() + &prioritised)).stubs.len(), 3);
+}
+
+#[test]
 fn a_stub_is_shadowed_only_by_one_that_always_answers_before_it() {
     let shadowed = |stubs: &str| refused(&(HEAD.to_owned() + stubs));
     let wider_first = "  - {id: a, priority: 1, item: A, respond: {}}\n  - {id: b, item: A, when: {method: POST, all: [{json: $.request.x, equals: 1}]}, respond: {}}\n";

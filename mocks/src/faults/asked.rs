@@ -36,6 +36,7 @@ fn setting(spec: &mut FaultSpec, part: &str) -> Option<()> {
             spec.length = Some(match value {
                 "longer" => WrongLength::Longer,
                 "shorter" => WrongLength::Shorter,
+                "zero" => WrongLength::Zero,
                 "garbage" => WrongLength::Garbage,
                 _ => return None,
             });

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use super::{own, sftp, sockets::Place, tcp};
+use super::{carrier::Dialect, cmpp, own, sftp, sgip, smgp, sockets::Place, tcp};
 use crate::{partner::Listener, spec::Proto};
 
 /// Serves one connection to its end. It ends within moments after [`Place::closing`] is done.
@@ -22,6 +22,9 @@ pub struct Protocol {
 pub const PROTOCOLS: &[Protocol] = &[
     Protocol { proto: Proto::Tcp, port: 8091, serve: tcp::serve },
     Protocol { proto: Proto::Sftp, port: 8092, serve: sftp::serve },
+    Protocol { proto: Proto::Cmpp, port: cmpp::PORT, serve: cmpp::serve },
+    Protocol { proto: Proto::Smgp, port: smgp::PORT, serve: smgp::serve },
+    Protocol { proto: Proto::Sgip, port: sgip::PORT, serve: sgip::serve },
 ];
 
 /// HTTP and SOAP with a port of their own.
@@ -38,4 +41,14 @@ pub fn of(listener: &Listener) -> Option<(&'static Protocol, u16)> {
 /// The row of a protocol; none for HTTP and SOAP.
 pub fn find(proto: Proto) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.proto == proto)
+}
+
+/// How a carrier's protocol lays its messages out; none for the other protocols.
+pub fn dialect(proto: Proto) -> Option<&'static dyn Dialect> {
+    match proto {
+        Proto::Cmpp => Some(&cmpp::Cmpp),
+        Proto::Smgp => Some(&smgp::Smgp),
+        Proto::Sgip => Some(&sgip::Sgip),
+        Proto::Http | Proto::Soap | Proto::Tcp | Proto::Sftp => None,
+    }
 }

@@ -105,6 +105,8 @@ pub enum WrongLength {
     Longer,
     /// One less than there is.
     Shorter,
+    /// 0.
+    Zero,
     /// No length at all: letters for digits, the largest number in binary.
     Garbage,
 }
@@ -264,6 +266,9 @@ impl FaultKind {
             SplitFrames, Status, Throttle, TokenExpired, WrongDigest, WrongLength,
         };
         let files = proto == Proto::Sftp;
+        if proto.is_carrier() {
+            return self.is_of_carriers();
+        }
         match self {
             Status | Throttle | TokenExpired => proto.is_http(),
             Html | HandshakeAbort | ExpiredCertificate => proto.is_http() || proto == Proto::Tcp,
@@ -271,6 +276,20 @@ impl FaultKind {
             Self::Drip | WrongLength => !files,
             Refused | WrongDigest | MissingSignature | DuplicateFile => files,
             _ => true,
+        }
+    }
+
+    /// Whether a carrier's gateway can have it: its answers are results in frames, not documents.
+    fn is_of_carriers(self) -> bool {
+        use FaultKind::{
+            BadBody, BadSignature, Business, Cut, Drip, Duplicate, GluedFrames, Html, Maintenance, Never,
+            NoAnswer, OutOfOrder, Reset, SplitFrames, Throttle, WrongCharset, WrongLength,
+        };
+        match self {
+            NoAnswer | Reset | Business | Cut | BadBody | WrongCharset | Html | BadSignature => true,
+            Duplicate | OutOfOrder | Never | Throttle | Maintenance => true,
+            Drip | SplitFrames | GluedFrames | WrongLength => true,
+            _ => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The mock server over real sockets.
 mod admin;
 mod bank;
+mod carriers;
 mod determinism;
 mod documentation;
 mod faults;

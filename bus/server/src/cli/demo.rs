@@ -14,7 +14,7 @@ use crate::{
     },
     demo_keys, examples,
     live_lines::LiveLines,
-    needed_keys::node_keys,
+    needed_keys::{mock_keys, node_keys},
     running,
     serve::{Running, Signals},
     unseal,
@@ -90,8 +90,9 @@ pub fn prepare(arguments: &Arguments) -> Result<usize, Failed> {
         return Err(Failed(super::show::mistakes(&loaded.mistakes)));
     }
     let mut made = demo_keys::generate_missing(&vault, &loaded.definitions)?;
-    for needed in node_keys(&config(arguments)).iter().filter(|needed| !vault.exists(&needed.key)) {
-        demo_keys::generate(&vault, needed)?;
+    let of_node = node_keys(&config(arguments)).into_iter().chain(mock_keys(&arguments.mocks));
+    for needed in of_node.filter(|needed| !vault.exists(&needed.key)) {
+        demo_keys::generate(&vault, &needed)?;
         made += 1;
     }
     Ok(made)
