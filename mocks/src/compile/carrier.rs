@@ -183,10 +183,12 @@ fn key(reference: &str, place: &Place<'_>, report: &mut Report) -> Option<KeyRef
 
 fn reports(spec: &ReportsSpec, place: &Place<'_>, report: &mut Report) -> Reports {
     let second = qiao_mappings::units::Duration(Duration::from_secs(1));
-    let usual = Delay { fixed: Some(second), from: None, to: None };
+    let usual = Delay { fixed: Some(second), ..Delay::default() };
     let after = match spec.after.unwrap_or(usual) {
-        Delay { fixed: Some(fixed), from: None, to: None } => (fixed.0, fixed.0),
-        Delay { fixed: None, from: Some(from), to: Some(to) } if from <= to => (from.0, to.0),
+        Delay { fixed: Some(fixed), from: None, to: None, median: None, sigma: None } => (fixed.0, fixed.0),
+        Delay { fixed: None, from: Some(from), to: Some(to), median: None, sigma: None } if from <= to => {
+            (from.0, to.0)
+        }
         _ => {
             report.add(&place.at("after"), "write `fixed`, or `from` and a larger `to`");
             (Duration::ZERO, Duration::ZERO)

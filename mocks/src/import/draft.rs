@@ -1,5 +1,5 @@
 //! What an import makes: a partner's folder as a draft, checked, with a report of what came of each file.
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use qiao_mappings::strict::Source;
 use qiao_vault::Vault;
@@ -148,7 +148,7 @@ impl Draft {
             })
         };
         let partner = partner_files(&self.partner, files).map_err(first)?;
-        compile::partner(partner, vault, None).map(|_| ()).map_err(first)
+        compile::partner(partner, vault, &Arc::default(), None).map(|_| ()).map_err(first)
     }
 }
 

@@ -285,12 +285,10 @@ impl FaultKind {
             BadBody, BadSignature, Business, Cut, Drip, Duplicate, GluedFrames, Html, Maintenance, Never,
             NoAnswer, OutOfOrder, Reset, SplitFrames, Throttle, WrongCharset, WrongLength,
         };
-        match self {
-            NoAnswer | Reset | Business | Cut | BadBody | WrongCharset | Html | BadSignature => true,
-            Duplicate | OutOfOrder | Never | Throttle | Maintenance => true,
-            Drip | SplitFrames | GluedFrames | WrongLength => true,
-            _ => false,
-        }
+        let answers = [NoAnswer, Reset, Business, Cut, BadBody, WrongCharset, Html, BadSignature];
+        let reports = [Duplicate, OutOfOrder, Never, Throttle, Maintenance];
+        let frames = [Drip, SplitFrames, GluedFrames, WrongLength];
+        [&answers[..], &reports, &frames].concat().contains(&self)
     }
 }
 

@@ -1,4 +1,6 @@
 //! Specifications made by programs: imports and recordings begin with these.
+use indexmap::IndexMap;
+
 use super::{Criterion, ListenSpec, Proto, Respond, StubSpec};
 
 impl StubSpec {
@@ -12,6 +14,8 @@ impl StubSpec {
             priority: None,
             when: None,
             state: None,
+            rows: IndexMap::new(),
+            write: Vec::new(),
             delay: None,
             fault: None,
             respond: Respond::default(),
@@ -32,6 +36,7 @@ impl ListenSpec {
             tls: None,
             tcp: None,
             sftp: None,
+            carrier: None,
             strict: false,
             select: None,
             request: None,

@@ -341,6 +341,8 @@ async fn push_f09_f19_f20_f24_f25_members_seals_and_clocks_are_wrong() {
         let runs = mocks.admin("GET", &format!("/api/mocks/plans/post?key={number}"), None).await.text();
         assert!(runs.contains("needs answers that are sealed"), "{runs}");
     }
+}
+
 const FILES: &str = r#"
 mock: v1
 partner: bank

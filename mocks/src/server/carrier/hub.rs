@@ -17,11 +17,14 @@ use crate::entropy::Fnv;
 /// Partner, listener, account.
 type Name = (Arc<str>, Arc<str>, Arc<str>);
 
+/// Partner, listener.
+type Gateway = (Arc<str>, Arc<str>);
+
 /// All gateways.
 #[derive(Default)]
 pub struct Carriers {
     accounts: Mutex<HashMap<Name, Arc<AccountState>>>,
-    numbers: Mutex<HashMap<(Arc<str>, Arc<str>), Numbers>>,
+    numbers: Mutex<HashMap<Gateway, Numbers>>,
 }
 
 impl Carriers {
