@@ -137,7 +137,7 @@ async fn a_report_comes_on_a_connection_that_the_gateway_opens() {
     let seen = request_of(&mocks, &journal(&mocks, "SUBMIT").await[0]).await;
     assert_eq!(
         (&seen["destination"], &seen["text"], &seen["id"]),
-        (&json!("13000000001"), &json!("您的卡已寄出"), &json!(sequence.to_string()))
+        (&json!("130****0001"), &json!("您的卡已寄出"), &json!(sequence.to_string()))
     );
     advance(&mocks, "1s").await;
     let (mut called, bind) = Peer::called(&listener, 0).await;
