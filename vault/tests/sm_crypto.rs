@@ -79,7 +79,7 @@ struct Case {
 fn scalar(round: usize) -> [u8; 32] {
     loop {
         let mut scalar = *PureProvider.sm2_generate().unwrap();
-        if round % 8 == 0 {
+        if round.is_multiple_of(8) {
             scalar[..1 + round / 8 % 24].fill(0);
         }
         let point = PureProvider.sm2_secret(&scalar).unwrap().point();
@@ -120,20 +120,20 @@ impl Case {
         let (key, iv): ([u8; 16], [u8; 16]) = (array(&random(16)), array(&random(16)));
         let (aad, mac_key) = (random(round % 40), random(round % 130));
         let sm4 = |mode| hex::encode(ours.sm4_encrypt(&key, &mode, &message).unwrap());
-        let exchange = (round % 10 == 0).then(|| Exchange::start(&ours).unwrap());
+        let exchange = round.is_multiple_of(10).then(|| Exchange::start(&ours).unwrap());
         let asked = json!({
             "secret": hex::encode(scalar),
             "public": format!("04{}", hex::encode(secret.point())),
             "id": id,
-            "other": (round % 10 == 0).then(|| IDS[(round + 1) % IDS.len()]),
+            "other": round.is_multiple_of(10).then(|| IDS[(round + 1) % IDS.len()]),
             "message": hex::encode(&message),
             "plain": hex::encode(&plain),
             "der": format == SignatureFormat::Der,
             "signature": hex::encode(format.write(&secret.sign_digest(&digest).unwrap())),
             "c1c3c2": hex::encode(C1C3C2.write(&encrypt())),
             "c1c2c3": hex::encode(C1C2C3.write(&encrypt())),
-            "cipherDer": (round % 2 == 0).then(|| hex::encode(CipherFormat::Der.write(&encrypt()))),
-            "tampered": (round % 5 == 0).then(|| hex::encode(tampered)),
+            "cipherDer": round.is_multiple_of(2).then(|| hex::encode(CipherFormat::Der.write(&encrypt()))),
+            "tampered": round.is_multiple_of(5).then(|| hex::encode(tampered)),
             "order": round % 2,
             "key": hex::encode(key),
             "iv": hex::encode(iv),
