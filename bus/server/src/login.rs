@@ -202,7 +202,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use qiao_vault::{DEFAULT_SM2_ID, KeyHandle, KeyKind, Purpose};
+    use qiao_vault::{DEFAULT_SM2_ID, KeyHandle, KeyKind, Operator, Purpose};
 
     use super::*;
 
@@ -213,8 +213,8 @@ mod tests {
         let own: KeyRef = "vault:own".parse().expect("a reference");
         ukey.generate(&own, KeyKind::Sm2, Purpose::Sign).expect("a key");
         let public = ukey.export_public(&own).expect("public");
-        let zhang: KeyRef = "vault:operator/zhang".parse().expect("a reference");
-        vault.import_public(&zhang, Purpose::Sign, &public).expect("registered");
+        let zhang = Operator { name: "zhang".into(), public };
+        vault.register_operator(&zhang, None).expect("registered");
         (Logins::new(&vault), ukey.key(&own))
     }
 
