@@ -206,7 +206,9 @@ pub(super) fn seal(
 ) -> Result<String, VaultError> {
     let mut nonce = [0; 12];
     provider.random(&mut nonce)?;
-    let cipher = provider.sm4_encrypt(key, &Sm4Mode::Gcm { nonce: &nonce, aad }, plain)?;
+    let cipher = provider.sm4_encrypt(key, &Sm4Mode::Gcm { nonce: &nonce, aad }, plain);
+    wipe_stack();
+    let cipher = cipher?;
     Ok(STANDARD.encode([&nonce[..], &cipher].concat()))
 }
 
@@ -218,5 +220,14 @@ pub(super) fn unseal(
 ) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = STANDARD.decode(text).ok()?;
     let (nonce, cipher) = bytes.split_at_checked(12)?;
-    provider.sm4_decrypt(key, &Sm4Mode::Gcm { nonce, aad }, cipher).ok()
+    let plain = provider.sm4_decrypt(key, &Sm4Mode::Gcm { nonce, aad }, cipher).ok();
+    wipe_stack();
+    plain
+}
+
+/// Writes over what the calls before left on this thread's stack: block ciphers pass blocks of key material by value.
+#[inline(never)]
+fn wipe_stack() {
+    let mut area = [0_u8; 32 << 10];
+    std::hint::black_box(&mut area);
 }
