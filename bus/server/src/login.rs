@@ -213,7 +213,7 @@ mod tests {
         let own: KeyRef = "vault:own".parse().expect("a reference");
         ukey.generate(&own, KeyKind::Sm2, Purpose::Sign).expect("a key");
         let public = ukey.export_public(&own).expect("public");
-        let zhang = Operator { name: "zhang".into(), public };
+        let zhang = Operator { name: "zhang".into(), public: public.to_vec() };
         vault.register_operator(&zhang, None).expect("registered");
         (Logins::new(&vault), ukey.key(&own))
     }
