@@ -67,7 +67,7 @@ impl Bus {
         for name in ["routes", "mocks"] {
             folder::copy(&folder::project().join(name), &temporary.path().join(name)).expect("a copy");
         }
-        for rust in ["src", "tests", "Cargo.toml"] {
+        for rust in ["src", "tests", "client", "Cargo.toml"] {
             let path = temporary.path().join("mocks").join(rust);
             drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
         }

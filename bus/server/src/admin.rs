@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -19,10 +19,16 @@ use crate::{
     node::Node,
 };
 
+pub mod door;
 mod login;
 mod vault;
 
+use door::{Door, bearer, token_needed};
+
 pub use vault::{UnsealTry, UnsealWith, Unsealed, VaultStatus};
+
+/// Which tokens open a node's API.
+const TOKENS: &str = "the one in node.json in the node's data folder, or an operator's from /api/login";
 
 /// Everything the admin listener serves. `mocks` is the mock partners' own API, where they run inside this node.
 pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
@@ -39,7 +45,9 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
     }
     let api = api.layer(middleware::from_fn_with_state(Arc::clone(&node), unsealed_needed));
     let api = api.merge(vault::router(Arc::clone(&node)));
-    let api = api.layer(middleware::from_fn_with_state(Arc::clone(&node), token_needed));
+    let keeper = Arc::clone(&node);
+    let door = Door::new(move |token| known_by(&keeper, token), TOKENS);
+    let api = api.layer(middleware::from_fn_with_state(door, token_needed));
     Router::new()
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
@@ -49,23 +57,10 @@ pub fn router(node: Arc<Node>, mocks: Option<Router>) -> Router {
         .merge(api)
 }
 
-/// Lets in who knows the token in the node's data folder.
-async fn token_needed(State(node): State<Arc<Node>>, mut request: Request, next: Next) -> Response {
-    let who = bearer(request.headers()).and_then(|given| {
-        let machine = node.token_matches(given).then(|| MACHINE.into());
-        machine.or_else(|| node.logins.session(given, login::now()))
-    });
-    if let Some(who) = who {
-        request.extensions_mut().insert(Who(who));
-        return next.run(request).await;
-    }
-    let text = "the admin API needs `Authorization: Bearer <token>`: the one in node.json in the node's data folder, or an operator's from /api/login";
-    (StatusCode::UNAUTHORIZED, Json(json!({"error": text}))).into_response()
-}
-
-/// The token of a request.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")
+/// Who a token stands for: this machine by the one in the node's data folder, an operator by a login.
+fn known_by(node: &Node, token: &[u8]) -> Option<Who> {
+    let machine = node.token_matches(token).then(|| MACHINE.into());
+    machine.or_else(|| node.logins.session(token, login::now())).map(Who)
 }
 
 /// A sealed node serves its vault's endpoints and no other.

@@ -36,7 +36,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a bus node
     Serve(serve::Arguments),
-    /// Run mock partners alone
+    /// Run mock partners alone, or look at and move those that run: journal, dials, clock, verification …
     Mocks(mocks::Arguments),
     /// Check definitions: every mistake at once, then every example against the mock partners
     Check(check::Arguments),

@@ -16,7 +16,9 @@ const DIRECTION: &[(&str, &str, &[&str])] = &[
     ("connectors", "qiao-connectors", &["qiao-core", "qiao-mappings", "qiao-vault", "qiao-wire"]),
     ("bus/engine", "qiao-engine", &["qiao-core", "qiao-mappings", "qiao-vault"]),
     ("bus/store", "qiao-store", &["qiao-core", "qiao-vault"]),
-    ("mocks", "qiao-mocks", &["qiao-core", "qiao-mappings", "qiao-vault", "qiao-wire"]),
+    ("mocks/client", "qiao-mocks-client", &[]),
+    // The client only in tests.
+    ("mocks", "qiao-mocks", &["qiao-core", "qiao-mappings", "qiao-vault", "qiao-wire", "qiao-mocks-client"]),
 ];
 
 fn root() -> PathBuf {
