@@ -233,6 +233,17 @@ fn refuse_misplaced(spec: &FaultSpec, wrong: &mut Vec<Wrong>) {
     }
 }
 
+/// Why a fault cannot be laid over pushes.
+fn unfit_for_pushes(spec: &FaultSpec) -> Option<Wrong> {
+    let kind = spec.kind;
+    if !kind.is_of_push() {
+        return Some(("fault.kind".into(), format!("`{}` cannot occur on pushes", kind.name())));
+    }
+    let endless = kind == FaultKind::Maintenance && spec.window.is_none();
+    endless
+        .then(|| ("fault".into(), "pushes wait for the end of a window: `maintenance` needs `window`".into()))
+}
+
 /// A compiled delay.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
@@ -316,6 +327,9 @@ impl LiveDial {
         if spec.delay.is_none() && spec.fault.is_none() {
             wrong.push((String::new(), "a dial needs `delay` or `fault`".into()));
         }
+        if spec.target.as_ref().is_some_and(|target| target.push.is_some()) {
+            wrong.extend(spec.fault.as_ref().and_then(unfit_for_pushes));
+        }
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -359,6 +373,16 @@ pub struct Aim<'a> {
     pub asked: Option<Fault>,
 }
 
+impl Aim<'_> {
+    /// Whether a fault that was found can strike here.
+    fn can_have(&self, fault: &Fault) -> bool {
+        if self.push.is_some() {
+            return fault.kind.is_of_push();
+        }
+        fault.is_of(self.proto) && !fault.kind.is_beforehand(self.proto)
+    }
+}
+
 /// What is done to one answer.
 #[derive(Debug, Default)]
 pub struct Applied {
@@ -385,8 +409,7 @@ pub fn apply<'d>(
             (wait, waits) = (Some(delay), true);
         }
         if let (None, None, Some(fault)) = (&applied.fault, &aim.asked, &dial.fault)
-            && fault.is_of(aim.proto)
-            && !fault.kind.is_beforehand(aim.proto)
+            && aim.can_have(fault)
             && fault.strikes(entropy, instance.as_deref_mut(), dry, aim.now_ms)
         {
             applied.fault = Some(Arc::clone(fault));
@@ -398,8 +421,7 @@ pub fn apply<'d>(
         applied.fault = Some(Arc::new(asked));
         "request".clone_into(&mut applied.origin);
     } else if let (None, Some(fault)) = (&applied.fault, aim.own_fault)
-        && fault.is_of(aim.proto)
-        && !fault.kind.is_beforehand(aim.proto)
+        && aim.can_have(fault)
         && fault.strikes(entropy, instance, dry, aim.now_ms)
     {
         applied.fault = Some(Arc::clone(fault));

@@ -13,7 +13,7 @@ use http::{HeaderName, Method};
 use qiao_mappings::{Codec, Expression, Template};
 use qiao_wire::frame::Framing;
 
-use crate::forms::AnswerPath;
+use crate::{forms::AnswerPath, spec::Proto};
 
 /// A place that a partner sends to.
 pub struct Target {
@@ -32,6 +32,17 @@ pub enum Route {
     Http { to: Template, method: Method },
     Tcp { to: Template, framing: Framing },
     Amqp { exchange: String, routing_key: Template },
+}
+
+impl Route {
+    /// The protocol that faults see.
+    pub fn proto(&self) -> Proto {
+        match self {
+            Self::Http { .. } => Proto::Http,
+            Self::Tcp { .. } => Proto::Tcp,
+            Self::Amqp { .. } => Proto::Amqp,
+        }
+    }
 }
 
 /// Steps by the clock.

@@ -159,6 +159,8 @@ pub enum Proto {
     Smgp,
     /// China Unicom's SMS gateway, SGIP 1.2.
     Sgip,
+    /// Messages of a queue, AMQP 0-9-1, on the broker of the settings.
+    Amqp,
 }
 
 impl Proto {
@@ -182,6 +184,7 @@ impl Proto {
             Self::Cmpp => "cmpp",
             Self::Smgp => "smgp",
             Self::Sgip => "sgip",
+            Self::Amqp => "amqp",
         }
     }
 }

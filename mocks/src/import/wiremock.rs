@@ -84,6 +84,9 @@ fn part(name: &str, bytes: &[u8], files: &Files) -> Try<Part> {
 }
 
 fn stub(mapping: &At<'_>, stem: &str, context: &mut Context<'_>) -> Try<StubSpec> {
+    let Some(request) = mapping.get("request") else {
+        return mapping.refuse("no `request`: not a stub mapping");
+    };
     mapping.only(&[
         "request",
         "response",
@@ -100,10 +103,6 @@ fn stub(mapping: &At<'_>, stem: &str, context: &mut Context<'_>) -> Try<StubSpec
         "$schema",
     ])?;
     let name = mapping.get("name").map(|name| name.text()).transpose()?;
-    let request = match mapping.get("request") {
-        Some(request) => request,
-        None => return mapping.refuse("no `request`: not a stub mapping"),
-    };
     let when = request::when(&request)?;
     let mut stub = StubSpec { when: Some(when), ..StubSpec::named(slug(name.unwrap_or(stem))) };
     stub.title = name.map(str::to_owned);

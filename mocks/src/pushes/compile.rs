@@ -15,7 +15,7 @@ use super::{Move, Plan, Route, Step, Target};
 use crate::{
     compile::{
         forms::{self, Sealers, flat, template},
-        report::{ANSWERING, Place, Report},
+        report::{PUSHING, Place, Report},
     },
     functions::Environment,
     spec::{AnswerForm, PlanSpec, PushSpec, StateRule, StepSpec, ThenSpec},
@@ -60,7 +60,7 @@ fn target(
     let headers = spec.headers.iter().map(|(name, text)| {
         let place = place.member("headers", name);
         let header = report.keep(&place, HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()));
-        header.zip(template(&Value::from(text.as_str()), ANSWERING, &place, report))
+        header.zip(template(&Value::from(text.as_str()), PUSHING, &place, report))
     });
     let headers: Option<Vec<_>> = headers.collect::<Vec<_>>().into_iter().collect();
     let bare = AnswerForm { wire: CodecSpec::default(), seal: None, frame: None };
@@ -95,7 +95,7 @@ fn target(
 
 fn route(spec: &PushSpec, place: &Place<'_>, report: &mut Report) -> Option<Route> {
     let template = |text: &str, key: &str, report: &mut Report| {
-        template(&Value::from(text), ANSWERING, &place.at(key), report)
+        template(&Value::from(text), PUSHING, &place.at(key), report)
     };
     let compiled = match (&spec.to, &spec.amqp) {
         (Some(to), None) if to.starts_with("tcp://") => {
@@ -216,9 +216,9 @@ fn step(spec: &StepSpec, targets: &Targets, place: &Place<'_>, report: &mut Repo
     if after > MAX_AFTER {
         report.add(&place.at("after"), "at most 366 days");
     }
-    let when = spec.when.as_ref().map(|text| condition(text, ANSWERING, &place.at("when"), report));
+    let when = spec.when.as_ref().map(|text| condition(text, PUSHING, &place.at("when"), report));
     let state = spec.state.as_ref().map(|rule| moving(rule, &place.at("state"), report));
-    let json = template(&spec.json, ANSWERING, &place.at("json"), report);
+    let json = template(&spec.json, PUSHING, &place.at("json"), report);
     Some(Step {
         id: spec.id.as_str().into(),
         after,
@@ -234,7 +234,7 @@ fn moving(rule: &StateRule, place: &Place<'_>, report: &mut Report) -> Option<Mo
         report.add(place, "a step has neither `in` nor `key`: use `when`, and the key of the plan");
     }
     let set = rule.set.iter().map(|(name, value)| {
-        Some((name.clone(), template(value, ANSWERING, &place.member("set", name), report)?))
+        Some((name.clone(), template(value, PUSHING, &place.member("set", name), report)?))
     });
     let set: Option<Vec<_>> = set.collect::<Vec<_>>().into_iter().collect();
     Some(Move {

@@ -17,9 +17,10 @@ use crate::{
     forms::Spoil,
     functions::Draws,
     journal::{Body, Entry},
+    overlay::Overlay,
     partner::Partner,
     server::Shared,
-    spec::{FaultKind, Proto},
+    spec::FaultKind,
     state::full_key,
 };
 
@@ -77,38 +78,55 @@ pub async fn due(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, by_time: bo
     }
     let step = &run.plan.steps[place];
     let applied = if by_time { strike(shared, run, step) } else { Applied::default() };
-    match applied.fault.as_deref().map(|fault| fault.kind) {
+    let sent = match applied.fault.as_deref().map(|fault| fault.kind) {
         Some(FaultKind::Never) => {
             note(shared, run, place, &applied, "a fault dial keeps it back");
-            return settle(run, place, Standing::Skipped, Some("never sent, as a fault dial asks"));
+            settle(run, place, Standing::Skipped, Some("never sent, as a fault dial asks"));
+            false
         }
         Some(FaultKind::OutOfOrder) if run.has_later(place) => {
             note(shared, run, place, &applied, "held until a later step has been sent");
             return settle(run, place, Standing::Held, None);
         }
-        _ => {}
-    }
-    match prepare(shared, run, step, applied.fault.as_deref()) {
-        Ok(Some(ready)) => run.steps.lock()[place].ready = Some(ready),
-        Ok(None) => return settle(run, place, Standing::Skipped, Some("its condition does not hold")),
-        Err(problem) => {
-            note(shared, run, place, &applied, &problem);
-            return settle(run, place, Standing::Failed, Some(&problem));
-        }
-    }
-    let twice = applied.fault.as_deref().is_some_and(|fault| fault.kind == FaultKind::Duplicate);
-    deliver(shared, run, place, Some(&applied)).await;
-    if twice {
+        Some(FaultKind::Maintenance) => return postpone(shared, run, place, &applied),
+        _ => send(shared, run, place, &applied, "its condition does not hold").await,
+    };
+    if sent && applied.fault.as_deref().is_some_and(|fault| fault.kind == FaultKind::Duplicate) {
         deliver(shared, run, place, Some(&applied)).await;
     }
-    for held in run.release(place) {
-        let ready = prepare(shared, run, &run.plan.steps[held], None);
-        if let Ok(Some(ready)) = ready {
-            run.steps.lock()[held].ready = Some(ready);
-            deliver(shared, run, held, None).await;
-        } else {
-            settle(run, held, Standing::Skipped, Some("its condition does not hold any more"));
+    // What was held goes out behind this one; at the latest with the last step, sent or not.
+    if sent || !run.has_later(place) {
+        for held in run.release(place) {
+            send(shared, run, held, &Applied::default(), "its condition does not hold any more").await;
         }
+    }
+}
+
+/// Renders a step and sends it; false where there was nothing to send, which is noted with its reason.
+async fn send(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied: &Applied, skipped: &str) -> bool {
+    match prepare(shared, run, &run.plan.steps[place], applied.fault.as_deref()) {
+        Ok(Some(ready)) => run.steps.lock()[place].ready = Some(ready),
+        Ok(None) => {
+            settle(run, place, Standing::Skipped, Some(skipped));
+            return false;
+        }
+        Err(problem) => {
+            note(shared, run, place, applied, &problem);
+            settle(run, place, Standing::Failed, Some(&problem));
+            return false;
+        }
+    }
+    deliver(shared, run, place, Some(applied)).await;
+    true
+}
+
+/// The partner is closed for maintenance: the step waits for the window's end.
+fn postpone(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied: &Applied) {
+    note(shared, run, place, applied, "waits for the end of the maintenance window");
+    let seconds = applied.fault.as_deref().map_or(1, |fault| fault.retry_after(shared.clock.now_ms()));
+    settle(run, place, Standing::Waiting, None);
+    if let Err(full) = later(shared, run, place, std::time::Duration::from_secs(seconds), false) {
+        settle(run, place, Standing::Failed, Some(&full.to_string()));
     }
 }
 
@@ -133,9 +151,12 @@ pub fn settle(run: &Run, place: usize, standing: Standing, why: Option<&str>) {
 fn strike(shared: &Shared, run: &Run, step: &Step) -> Applied {
     let partner = shared.partner(&run.partner.id).unwrap_or_else(|| Arc::clone(&run.partner));
     let live = partner.runtime.dials.load();
+    let session = shared.sessions.get(&run.snapshot.session);
+    let overlay = session.and_then(|session| session.overlay(&run.partner.id));
+    let own = overlay.as_deref().map(Overlay::all_dials).unwrap_or_default();
     let aim = Aim {
         listener: &step.target.id,
-        proto: Proto::Http,
+        proto: step.target.route.proto(),
         now_ms: shared.clock.now_ms(),
         item: None,
         stub: Some(&run.plan.id),
@@ -144,7 +165,7 @@ fn strike(shared: &Shared, run: &Run, step: &Step) -> Applied {
         own_fault: None,
         asked: None,
     };
-    let dials = live.iter().map(|dial| &**dial).chain(&partner.dials);
+    let dials = own.iter().chain(live.iter()).map(|dial| &**dial).chain(&partner.dials);
     let dials = dials.filter(|dial| dial.spec.target.as_ref().is_some_and(|target| target.push.is_some()));
     faults::apply(aim, dials, &entropy(run, step), None, false, Instant::now())
 }

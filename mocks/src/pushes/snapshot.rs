@@ -4,7 +4,7 @@ use std::sync::Arc;
 use qiao_mappings::{Scope, ScopeFunctions};
 use serde_json::{Map, Value};
 
-use crate::{facts::Facts, functions::Draws};
+use crate::{compile::report::KEYING, facts::Facts, functions::Draws};
 
 /// A request with a larger body starts no plan.
 pub const MAX_BODY: usize = 64 << 10;
@@ -23,9 +23,10 @@ pub struct Snapshot {
     pub machine: Box<str>,
 }
 
-/// The names kept.
-const KEPT: [&str; 9] =
-    ["request", "wire", "operation", "item", "headers", "query", "method", "path", "problem"];
+/// The names kept: all that a stub sees of its request. `partner` is looked up when a push is due, `params` belong to the stub.
+fn kept() -> impl Iterator<Item = &'static str> {
+    KEYING.iter().copied().filter(|name| !matches!(*name, "partner" | "params"))
+}
 
 impl Snapshot {
     /// Keeps what a request held.
@@ -43,7 +44,7 @@ impl Snapshot {
         if incoming.body.len() > MAX_BODY {
             return Err("then: a request with a body over 64 KiB starts no pushes".into());
         }
-        let kept = KEPT.iter().map(|name| ((*name).to_owned(), facts.get(name).cloned().unwrap_or_default()));
+        let kept = kept().map(|name| (name.to_owned(), facts.get(name).cloned().unwrap_or_default()));
         let mut documents: Map<String, Value> = kept.collect();
         documents.insert("params".into(), params.clone());
         Ok(Self {
@@ -57,8 +58,7 @@ impl Snapshot {
 
     /// Of a plan started by hand.
     pub fn by_hand(request: Value, session: &str, key: &str) -> Self {
-        let mut documents: Map<String, Value> =
-            KEPT.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+        let mut documents: Map<String, Value> = kept().map(|name| (name.to_owned(), Value::Null)).collect();
         documents.insert("request".into(), request);
         documents.insert("params".into(), Value::Object(Map::new()));
         Self { documents, session: session.into(), key: key.into(), count: 0, machine: "main".into() }

@@ -49,6 +49,6 @@ pub fn dialect(proto: Proto) -> Option<&'static dyn Dialect> {
         Proto::Cmpp => Some(&cmpp::Cmpp),
         Proto::Smgp => Some(&smgp::Smgp),
         Proto::Sgip => Some(&sgip::Sgip),
-        Proto::Http | Proto::Soap | Proto::Tcp | Proto::Sftp => None,
+        Proto::Http | Proto::Soap | Proto::Tcp | Proto::Sftp | Proto::Amqp => None,
     }
 }

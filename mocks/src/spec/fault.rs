@@ -154,7 +154,7 @@ pub enum FaultKind {
     DuplicateFile,
     /// F16: 429 with `Retry-After`.
     Throttle,
-    /// F17: closed for maintenance: 503 with `Retry-After`, `json`, or beside HTTP the connection closed.
+    /// F17: closed for maintenance: 503 with `Retry-After`, `json`, or beside HTTP the connection closed. A push waits for the end of `window`.
     Maintenance,
     /// F18: 401 with an invalid token, or `json`.
     TokenExpired,
@@ -277,6 +277,15 @@ impl FaultKind {
             Refused | WrongDigest | MissingSignature | DuplicateFile => files,
             _ => true,
         }
+    }
+
+    /// Whether a push can have it: the partner is the caller, its document, its seal and its time can be wrong.
+    pub fn is_of_push(self) -> bool {
+        use FaultKind::{
+            BadSignature, Business, ClockSkew, Duplicate, Maintenance, Never, OutOfOrder, StaleKey,
+        };
+        let kinds = [BadSignature, Business, ClockSkew, Duplicate, Maintenance, Never, OutOfOrder, StaleKey];
+        self.is_of_field() || kinds.contains(&self)
     }
 
     /// Whether a carrier's gateway can have it: its answers are results in frames, not documents.

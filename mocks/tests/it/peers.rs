@@ -12,13 +12,18 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Runs a script of `tests/peers` and gives the JSON it prints.
-pub async fn run(kind: &str, script: &str, arguments: &[&str]) -> Value {
+/// Installs what `scripts/peers.sh` knows by that name, once, and gives its folder.
+pub async fn install(kind: &str) -> PathBuf {
     let mut install = Command::new("bash");
     install.arg(root().join("scripts/peers.sh")).arg(kind).stderr(Stdio::inherit()).kill_on_drop(true);
     let installed = timeout(INSTALL, install.output()).await.expect("installed in time").expect("bash runs");
     assert!(installed.status.success(), "scripts/peers.sh {kind} failed");
-    let folder = PathBuf::from(String::from_utf8(installed.stdout).expect("a path").trim());
+    PathBuf::from(String::from_utf8(installed.stdout).expect("a path").trim())
+}
+
+/// Runs a script of `tests/peers` and gives the JSON it prints.
+pub async fn run(kind: &str, script: &str, arguments: &[&str]) -> Value {
+    let folder = install(kind).await;
     let script = root().join("tests/peers").join(script);
     let mut command = match kind {
         "python" => Command::new(folder.join("bin/python")),
