@@ -1,24 +1,30 @@
 //! The admin API of the mock partners, under `/api/mocks`: JSON, for the console, the command line and tests.
+//! `docs/openapi/mocks.yaml` describes it.
 mod carriers;
 mod clock;
 mod dials;
+mod document;
+mod exporting;
 mod importing;
 mod journal;
+mod partners;
 mod plans;
+mod routes;
 mod sessions;
 mod state;
+mod stubs;
 mod tables;
 mod trying;
+mod validating;
 mod verify;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
-    http::StatusCode,
+    extract::State,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
-    routing::{delete, get, post, put},
 };
 use qiao_mappings::strict::Mistake;
 use serde::Deserialize;
@@ -28,53 +34,104 @@ use crate::{
     partner::Partner,
     server::{MockServer, Shared},
 };
+pub use routes::Operation;
+use routes::Routes;
 
 type Api = State<Arc<Shared>>;
 
-/// The API over a running server. Whoever mounts it decides who may use it; requests larger than 1 MiB are refused.
+/// The API over a running server. Whoever mounts it decides who may use it; requests larger than 1 MiB are refused, those
+/// that bring a partner's files larger than 16 MiB.
 pub fn admin_router(server: &MockServer) -> Router {
     router_over(Arc::clone(server.shared()))
 }
 
 pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/api/mocks/partners", get(partners))
-        .route("/api/mocks/partners/{partner}/stop", post(stop))
-        .route("/api/mocks/partners/{partner}/start", post(start))
-        .route("/api/mocks/partners/{partner}/stubs", get(stubs))
-        .route("/api/mocks/journal", get(journal::page).delete(journal::clear))
-        .route("/api/mocks/journal/tail", get(journal::tail))
-        .route("/api/mocks/journal/{id}", get(journal::one))
-        .route("/api/mocks/verify", post(verify::verify))
-        .route("/api/mocks/score", post(verify::score))
-        .route("/api/mocks/state/{partner}", get(state::list))
-        .route("/api/mocks/state/{partner}/{key}", get(state::one).put(state::put).delete(state::remove))
-        .route("/api/mocks/dials/{partner}", get(dials::list))
-        .route("/api/mocks/dials/{partner}/{dial}", put(dials::put))
-        .route("/api/mocks/dials/{partner}/{dial}", delete(dials::remove))
-        .route("/api/mocks/carriers/{partner}", get(carriers::look))
-        .route("/api/mocks/carriers/{partner}/uplink", post(carriers::uplink))
-        .route("/api/mocks/carriers/{partner}/disconnect", post(carriers::disconnect))
-        .route("/api/mocks/clock", get(clock::look).put(clock::change))
-        .route("/api/mocks/clock/advance", post(clock::advance))
-        .route("/api/mocks/plans/{partner}", get(plans::list))
-        .route("/api/mocks/plans/{partner}/{plan}/start", post(plans::start))
-        .route("/api/mocks/runs/{run}/steps/{step}", post(plans::act))
-        .route("/api/mocks/timers", get(clock::timers))
-        .route("/api/mocks/timers/{id}", delete(clock::cancel))
-        .route("/api/mocks/timers/{id}/fire", post(clock::fire))
-        .route("/api/mocks/sessions", get(sessions::list).post(sessions::open))
-        .route("/api/mocks/sessions/{session}", get(sessions::one).delete(sessions::end))
-        .route("/api/mocks/sessions/{session}/reset", post(sessions::reset))
-        .route("/api/mocks/tables", get(tables::list))
-        .route("/api/mocks/tables/{table}", get(tables::rows))
-        .route("/api/mocks/tables/{table}/{key}", get(tables::one).put(tables::put).delete(tables::remove))
-        .route("/api/mocks/reset", post(reset))
-        .route("/api/mocks/reload", post(reload))
-        .route("/api/mocks/try", post(trying::dry_run))
-        .route("/api/mocks/import", post(importing::import))
-        .layer(DefaultBodyLimit::max(1 << 20))
-        .with_state(shared)
+    routes().router(shared)
+}
+
+/// Every operation of the API.
+pub fn admin_operations() -> Vec<Operation> {
+    routes().operations
+}
+
+const GET: Method = Method::GET;
+const PUT: Method = Method::PUT;
+const POST: Method = Method::POST;
+const DELETE: Method = Method::DELETE;
+
+fn routes() -> Routes {
+    let routes = partner_routes(Routes::default());
+    let routes = evidence_routes(routes);
+    let routes = moving_routes(routes);
+    let routes = memory_routes(routes);
+    routes
+        .on(GET, "/api/mocks/openapi.json", document::openapi)
+        .on(POST, "/api/mocks/reset", reset)
+        .on(POST, "/api/mocks/reload", reload)
+        .on(POST, "/api/mocks/try", trying::dry_run)
+        .large(POST, "/api/mocks/import", importing::import)
+        .large_asking(POST, "/api/mocks/validate", validating::validate)
+}
+
+/// The partners, and what lies over them.
+fn partner_routes(routes: Routes) -> Routes {
+    routes
+        .on(GET, "/api/mocks/partners", partners::list)
+        .on(POST, "/api/mocks/partners/{partner}/stop", partners::stop)
+        .on(POST, "/api/mocks/partners/{partner}/start", partners::start)
+        .asking(GET, "/api/mocks/partners/{partner}/stubs", stubs::list)
+        .on(GET, "/api/mocks/partners/{partner}/export", exporting::partner)
+        .asking(GET, "/api/mocks/dials/{partner}", dials::list)
+        .asking(PUT, "/api/mocks/dials/{partner}/{dial}", dials::put)
+        .asking(DELETE, "/api/mocks/dials/{partner}/{dial}", dials::remove)
+        .on(GET, "/api/mocks/sessions", sessions::list)
+        .on(POST, "/api/mocks/sessions", sessions::open)
+        .on(GET, "/api/mocks/sessions/{session}", sessions::one)
+        .on(DELETE, "/api/mocks/sessions/{session}", sessions::end)
+        .on(POST, "/api/mocks/sessions/{session}/reset", sessions::reset)
+        .on(GET, "/api/mocks/sessions/{session}/export", exporting::session)
+}
+
+/// What was asked and answered.
+fn evidence_routes(routes: Routes) -> Routes {
+    routes
+        .asking(GET, "/api/mocks/journal", journal::page)
+        .on(DELETE, "/api/mocks/journal", journal::clear)
+        .asking(GET, "/api/mocks/journal/tail", journal::tail)
+        .asking(GET, "/api/mocks/journal/{id}", journal::one)
+        .asking(POST, "/api/mocks/verify", verify::verify)
+        .asking(POST, "/api/mocks/score", verify::score)
+}
+
+/// What moves by itself, and what makes it move.
+fn moving_routes(routes: Routes) -> Routes {
+    routes
+        .on(GET, "/api/mocks/carriers/{partner}", carriers::look)
+        .on(POST, "/api/mocks/carriers/{partner}/uplink", carriers::uplink)
+        .on(POST, "/api/mocks/carriers/{partner}/disconnect", carriers::disconnect)
+        .on(GET, "/api/mocks/clock", clock::look)
+        .on(PUT, "/api/mocks/clock", clock::change)
+        .on(POST, "/api/mocks/clock/advance", clock::advance)
+        .asking(GET, "/api/mocks/plans/{partner}", plans::list)
+        .on(POST, "/api/mocks/plans/{partner}/{plan}/start", plans::start)
+        .on(POST, "/api/mocks/runs/{run}/steps/{step}", plans::act)
+        .asking(GET, "/api/mocks/timers", clock::timers)
+        .on(DELETE, "/api/mocks/timers/{id}", clock::cancel)
+        .on(POST, "/api/mocks/timers/{id}/fire", clock::fire)
+}
+
+/// What is remembered.
+fn memory_routes(routes: Routes) -> Routes {
+    routes
+        .asking(GET, "/api/mocks/state/{partner}", state::list)
+        .asking(GET, "/api/mocks/state/{partner}/{key}", state::one)
+        .asking(PUT, "/api/mocks/state/{partner}/{key}", state::put)
+        .asking(DELETE, "/api/mocks/state/{partner}/{key}", state::remove)
+        .on(GET, "/api/mocks/tables", tables::list)
+        .asking(GET, "/api/mocks/tables/{table}", tables::rows)
+        .asking(GET, "/api/mocks/tables/{table}/{key}", tables::one)
+        .asking(PUT, "/api/mocks/tables/{table}/{key}", tables::put)
+        .asking(DELETE, "/api/mocks/tables/{table}/{key}", tables::remove)
 }
 
 /// A refusal: status and what to do about it.
@@ -99,6 +156,14 @@ impl Refused {
         Self(StatusCode::INTERNAL_SERVER_ERROR, json!({"error": what}))
     }
 
+    fn bad(what: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, json!({"error": what.into()}))
+    }
+
+    fn stale(what: impl Into<String>) -> Self {
+        Self(StatusCode::CONFLICT, json!({"error": what.into()}))
+    }
+
     fn unfit(what: impl Into<String>) -> Self {
         Self(StatusCode::UNPROCESSABLE_ENTITY, json!({"error": what.into()}))
     }
@@ -112,60 +177,6 @@ impl IntoResponse for Refused {
 
 fn partner(shared: &Shared, id: &str) -> Result<Arc<Partner>, Refused> {
     shared.partner(id).ok_or_else(|| Refused::not_found(format!("there is no mock partner `{id}`")))
-}
-
-async fn partners(State(shared): Api) -> Json<Value> {
-    let catalogue = shared.catalogue();
-    let each = |partner: &Arc<Partner>| {
-        let runtime = &partner.runtime;
-        let listeners: Vec<Value> = partner
-            .listeners
-            .iter()
-            .map(|listener| {
-                let name = listener.proto.name();
-                if listener.proto.is_http() {
-                    return json!({"id": &*listener.id, "proto": name, "path": &*listener.path});
-                }
-                let addr = shared.sockets.addr(&partner.id, &listener.id);
-                json!({"id": &*listener.id, "proto": name, "address": addr})
-            })
-            .collect();
-        json!({
-            "partner": &*partner.id,
-            "title": partner.title,
-            "running": runtime.is_running(),
-            "listeners": listeners,
-            "stubs": partner.stubs.len(),
-            "keys": runtime.state.len(),
-            "matched": runtime.matched.load(Ordering::Relaxed),
-            "missed": runtime.missed.load(Ordering::Relaxed),
-        })
-    };
-    Json(
-        json!({"version": catalogue.version, "partners": catalogue.partners.iter().map(each).collect::<Vec<_>>()}),
-    )
-}
-
-async fn stop(State(shared): Api, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    run(&shared, &id, false)
-}
-
-async fn start(State(shared): Api, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    run(&shared, &id, true)
-}
-
-fn run(shared: &Shared, id: &str, running: bool) -> Result<Json<Value>, Refused> {
-    partner(shared, id)?.runtime.set_running(running);
-    Ok(Json(json!({"partner": id, "running": running})))
-}
-
-async fn stubs(State(shared): Api, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
-    let partner = partner(&shared, &id)?;
-    let each = partner.stubs.iter().map(|stub| {
-        let listener = stub.listener.map(|number| &*partner.listeners[number].id);
-        json!({"id": &*stub.id, "label": &*stub.label, "title": stub.title, "listener": listener, "item": stub.item})
-    });
-    Ok(Json(json!({"stubs": each.collect::<Vec<_>>()})))
 }
 
 /// What is reset; without a partner, all of them.

@@ -9,7 +9,14 @@ use qiao_mappings::strict::Mistake;
 use qiao_vault::Vault;
 use serde_json::{Map, Value};
 
-use crate::{compile, files, partner::Partner, server::protocols, sessions::Pack, tables::SharedTables};
+use crate::{
+    compile,
+    files::{self, PartnerFiles},
+    partner::Partner,
+    server::protocols,
+    sessions::Pack,
+    tables::SharedTables,
+};
 
 /// The partners and where they listen.
 #[derive(Default)]
@@ -43,16 +50,14 @@ impl Catalogue {
         let tables = SharedTables::of(city, &before.tables);
         let mut catalogue = Self { version: before.version + 1, tables, ..Self::default() };
         for files in files::read(folder)? {
-            let places: Vec<Mistake> = (0..files.spec.listen.len())
-                .map(|n| files.source.mistake(&format!("listen[{n}]"), "another listener has this place"))
-                .collect();
+            let places = places(&files);
             let old = before.partner(&files.spec.partner).map(|partner| &**partner);
             match compile::partner(files, vault, &catalogue.tables, old) {
                 Ok(mut partner) => {
                     if let Value::Object(own) = &mut partner.parameters {
                         own.extend(parameters.clone());
                     }
-                    mistakes.extend(catalogue.add(partner, places));
+                    mistakes.extend(catalogue.add(Arc::new(partner), places));
                 }
                 Err(found) => mistakes.extend(found),
             }
@@ -69,7 +74,7 @@ impl Catalogue {
         if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
     }
 
-    fn add(&mut self, partner: Partner, places: Vec<Mistake>) -> Vec<Mistake> {
+    fn add(&mut self, partner: Arc<Partner>, places: Vec<Mistake>) -> Vec<Mistake> {
         let number = self.partners.len();
         let mut taken = Vec::new();
         for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(places) {
@@ -96,8 +101,21 @@ impl Catalogue {
                 )));
             }
         }
-        self.partners.push(Arc::new(partner));
+        self.partners.push(partner);
         taken
+    }
+
+    /// What would be a mistake if this partner came in place of the one of its name: places that others have, and packs that no
+    /// longer fit. `places` are those of its listeners.
+    pub fn mistakes_with(&self, partner: Partner, places: Vec<Mistake>) -> Vec<Mistake> {
+        let mut next = Self { tables: Arc::clone(&self.tables), ..Self::default() };
+        for other in self.partners.iter().filter(|other| other.id != partner.id) {
+            let theirs = other.listeners.iter().map(|_| Mistake::of_file("", "")).collect();
+            drop(next.add(Arc::clone(other), theirs));
+        }
+        let mut mistakes = next.add(Arc::new(partner), places);
+        self.packs.iter().for_each(|pack| mistakes.extend(pack.mistakes(&next)));
+        mistakes
     }
 
     pub fn partner(&self, id: &str) -> Option<&Arc<Partner>> {
@@ -120,6 +138,12 @@ impl Catalogue {
             end = path[..end].rfind('/')?;
         }
     }
+}
+
+/// The mistake that each listener of a partner would be, where another has its place.
+pub fn places(files: &PartnerFiles) -> Vec<Mistake> {
+    let place = |n| files.source.mistake(&format!("listen[{n}]"), "another listener has this place");
+    (0..files.spec.listen.len()).map(place).collect()
 }
 
 /// Where a request belongs.

@@ -105,6 +105,7 @@ pub fn partner(
         fault_header: spec.fault_header,
         fallback,
         uses_tables,
+        origin: files.origin(),
         tables: Arc::new(files.tables),
         plans,
         targets,

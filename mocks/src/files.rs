@@ -5,9 +5,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use parking_lot::Mutex;
 use qiao_mappings::strict::{Mistake, Source};
 
 use crate::{
+    origin::{Known, Origin},
     sessions::Pack,
     spec::{CitySpec, PackSpec, PartnerSpec, StubsFile},
     table::{self, DataTable},
@@ -27,6 +29,8 @@ pub struct PartnerFiles {
     pub tables: HashMap<String, DataTable>,
     /// Files of a draft that stands in no folder yet.
     memory: BTreeMap<String, Vec<u8>>,
+    /// What was read so far.
+    seen: Mutex<BTreeMap<String, Known>>,
 }
 
 impl PartnerFiles {
@@ -51,7 +55,47 @@ impl PartnerFiles {
             })?;
             tables.insert(name.to_owned(), table);
         }
-        Ok(Self { folder: folder.to_owned(), path: PathBuf::new(), source, spec, more, tables, memory })
+        let (folder, path, seen) = (folder.to_owned(), PathBuf::new(), Mutex::default());
+        Ok(Self { folder, path, source, spec, more, tables, memory, seen })
+    }
+
+    /// A partner whose files are all at hand, none of which has been read yet.
+    ///
+    /// # Errors
+    /// Every mistake of form in every file.
+    pub fn parse(folder: &str, memory: BTreeMap<String, Vec<u8>>) -> Result<Self, Vec<Mistake>> {
+        let (mut main, mut more, mut mistakes) = (None, Vec::new(), Vec::new());
+        for (name, bytes) in memory.iter().filter(|(name, _)| is_definition(name)) {
+            let text = String::from_utf8_lossy(bytes);
+            let source = Source::read(name, &text);
+            let read = source.and_then(|source| {
+                if name == "partner.yaml" {
+                    main = Some((source.decode::<PartnerSpec>()?, source));
+                } else {
+                    more.push((source.decode::<StubsFile>()?, source));
+                }
+                Ok(())
+            });
+            mistakes.extend(read.err().into_iter().flatten());
+        }
+        let more = more.into_iter().map(|(stubs, source)| (source, stubs)).collect();
+        match main {
+            Some((spec, source)) if mistakes.is_empty() => {
+                let files = Self::of_memory(folder, source, spec, more, memory)?;
+                let definitions =
+                    files.memory.iter().filter(|(name, _)| is_definition(name) || is_table(name));
+                let seen = definitions.map(|(name, bytes)| (name.clone(), Known::of(bytes, false))).collect();
+                *files.seen.lock() = seen;
+                Ok(files)
+            }
+            Some(_) => Err(mistakes),
+            None => {
+                if !memory.contains_key("partner.yaml") {
+                    mistakes.push(Mistake::of_file("partner.yaml", "a partner needs its `partner.yaml`"));
+                }
+                Err(mistakes)
+            }
+        }
     }
 
     /// A file below the partner's folder.
@@ -59,11 +103,47 @@ impl PartnerFiles {
     /// # Errors
     /// A path that leaves the folder, a file that cannot be read or is too large.
     pub fn body(&self, name: &str) -> Result<Vec<u8>, String> {
-        match self.memory.get(name) {
-            Some(bytes) => Ok(bytes.clone()),
-            None => below(&self.path, name),
-        }
+        self.read(name, false)
     }
+
+    /// As [`Self::body`], a file that is used and never given out.
+    ///
+    /// # Errors
+    /// As [`Self::body`].
+    pub fn secret(&self, name: &str) -> Result<Vec<u8>, String> {
+        self.read(name, true)
+    }
+
+    fn read(&self, name: &str, secret: bool) -> Result<Vec<u8>, String> {
+        let bytes = match self.memory.get(name) {
+            Some(bytes) => bytes.clone(),
+            None if self.path.as_os_str().is_empty() => return Err("there is no such file".into()),
+            None => below(&self.path, name)?,
+        };
+        let mut seen = self.seen.lock();
+        let secret = secret || seen.get(name).is_some_and(|known| known.secret);
+        seen.insert(name.to_owned(), Known::of(&bytes, secret));
+        Ok(bytes)
+    }
+
+    /// What was read so far.
+    pub fn origin(&self) -> Origin {
+        Origin::new(self.path.clone(), self.seen.lock().clone())
+    }
+}
+
+fn is_definition(name: &str) -> bool {
+    name == "partner.yaml" || is_within(name, "stubs/", ".yaml")
+}
+
+fn is_table(name: &str) -> bool {
+    is_within(name, "tables/", ".csv")
+}
+
+/// Whether it is a file right within a subfolder.
+fn is_within(name: &str, folder: &str, ending: &str) -> bool {
+    let inside = name.strip_prefix(folder).and_then(|rest| rest.strip_suffix(ending));
+    inside.is_some_and(|stem| !stem.contains('/'))
 }
 
 /// A file below a folder.
@@ -90,8 +170,8 @@ impl PartnerFiles {
         let source = Source::read("partner.yaml", text)?;
         let spec = source.decode::<PartnerSpec>()?;
         let (path, more, tables) = (PathBuf::new(), Vec::new(), HashMap::new());
-        let memory = BTreeMap::new();
-        Ok(Self { folder: folder.to_owned(), path, source, spec, more, tables, memory })
+        let (memory, seen) = (BTreeMap::new(), Mutex::default());
+        Ok(Self { folder: folder.to_owned(), path, source, spec, more, tables, memory, seen })
     }
 }
 
@@ -130,7 +210,7 @@ pub fn city(root: &Path) -> Result<Option<CitySpec>, Vec<Mistake>> {
     if !file.is_file() {
         return Ok(None);
     }
-    let (source, spec) = yaml::<CitySpec>(&file)?;
+    let (source, spec, _) = yaml::<CitySpec>(&file)?;
     let mistakes = crate::compile::rows::mistakes(&spec.rows, &crate::city::form, &source);
     if mistakes.is_empty() { Ok(Some(spec)) } else { Err(mistakes) }
 }
@@ -145,7 +225,7 @@ pub fn packs(root: &Path) -> Result<Vec<Pack>, Vec<Mistake>> {
     for folder in folders.into_iter().filter(|path| path.join("pack.yaml").is_file()) {
         let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match yaml::<PackSpec>(&folder.join("pack.yaml")) {
-            Ok((source, spec)) => packs.push(Pack { id, folder, source, spec }),
+            Ok((source, spec, _)) => packs.push(Pack { id, folder, source, spec }),
             Err(found) => mistakes.extend(found),
         }
     }
@@ -173,17 +253,26 @@ fn files(folder: &Path, name: &str, extension: &str) -> Vec<PathBuf> {
 }
 
 fn partner(folder: &Path, file: &Path) -> Result<PartnerFiles, Vec<Mistake>> {
-    let mut mistakes = Vec::new();
+    let (mut mistakes, mut seen) = (Vec::new(), BTreeMap::new());
     let mut keep = |found: Vec<Mistake>| mistakes.extend(found);
+    let mut note = |path: &Path, known: Known| {
+        let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
+        seen.insert(name, known);
+    };
     let main = yaml::<PartnerSpec>(file).map_err(&mut keep).ok();
-    let more: Vec<_> = files(folder, "stubs", "yaml")
-        .iter()
-        .filter_map(|path| yaml::<StubsFile>(path).map_err(&mut keep).ok())
-        .collect();
+    main.iter().for_each(|(.., known)| note(file, *known));
+    let mut more = Vec::new();
+    for path in files(folder, "stubs", "yaml") {
+        if let Ok((source, stubs, known)) = yaml::<StubsFile>(&path).map_err(&mut keep) {
+            note(&path, known);
+            more.push((source, stubs));
+        }
+    }
     let mut tables = HashMap::new();
     for path in files(folder, "tables", "csv") {
         match table(&path) {
-            Ok(table) => {
+            Ok((table, known)) => {
+                note(&path, known);
                 let name =
                     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
                 tables.insert(name, table);
@@ -192,10 +281,10 @@ fn partner(folder: &Path, file: &Path) -> Result<PartnerFiles, Vec<Mistake>> {
         }
     }
     match main {
-        Some((source, spec)) if mistakes.is_empty() => {
+        Some((source, spec, _)) if mistakes.is_empty() => {
             let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let memory = BTreeMap::new();
-            Ok(PartnerFiles { folder: name, path: folder.to_owned(), source, spec, more, tables, memory })
+            let (memory, seen, path) = (BTreeMap::new(), Mutex::new(seen), folder.to_owned());
+            Ok(PartnerFiles { folder: name, path, source, spec, more, tables, memory, seen })
         }
         _ => Err(mistakes),
     }
@@ -203,7 +292,7 @@ fn partner(folder: &Path, file: &Path) -> Result<PartnerFiles, Vec<Mistake>> {
 
 fn yaml<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
     path: &Path,
-) -> Result<(Source, T), Vec<Mistake>> {
+) -> Result<(Source, T, Known), Vec<Mistake>> {
     let size = fs::metadata(path).map_or(0, |about| about.len());
     if size > qiao_mappings::strict::MAX_BYTES as u64 {
         return Err(vec![of_file(path, "too large: spread the stubs over several files below `stubs/`")]);
@@ -212,14 +301,16 @@ fn yaml<T: serde::de::DeserializeOwned + schemars::JsonSchema + 'static>(
         fs::read_to_string(path).map_err(|error| vec![of_file(path, format!("cannot be read: {error}"))])?;
     let source = Source::read(&path.display().to_string(), &text)?;
     let spec = source.decode::<T>()?;
-    Ok((source, spec))
+    Ok((source, spec, Known::of(text.as_bytes(), false)))
 }
 
-fn table(path: &Path) -> Result<DataTable, Mistake> {
+fn table(path: &Path) -> Result<(DataTable, Known), Mistake> {
     let size = fs::metadata(path).map_or(0, |about| about.len());
     if size > table::MAX_BYTES as u64 {
         return Err(of_file(path, "a table has at most 16 MiB"));
     }
     let text = fs::read_to_string(path).map_err(|error| of_file(path, format!("cannot be read: {error}")))?;
-    DataTable::parse(&text).map_err(|wrong| Mistake { line: wrong.line, ..of_file(path, wrong.message) })
+    let table = DataTable::parse(&text);
+    let table = table.map_err(|wrong| Mistake { line: wrong.line, ..of_file(path, wrong.message) })?;
+    Ok((table, Known::of(text.as_bytes(), false)))
 }

@@ -13,9 +13,9 @@ use serde::Serialize;
 use tokio::sync::{Notify, broadcast, futures::Notified};
 
 /// Default bound of the ring in bytes.
-pub const DEFAULT_BYTES: usize = 8 << 20;
-/// Largest bound of the ring in bytes.
-pub const MAX_BYTES: usize = 64 << 20;
+pub const DEFAULT_BYTES: usize = 64 << 20;
+/// Largest bound of the ring in bytes: about six million entries with bodies of a few words, one with bodies of 3 KiB.
+pub const MAX_BYTES: usize = 4 << 30;
 /// Bodies are cut to this many bytes.
 pub const BODY_CUT: usize = 8 << 10;
 /// Entries in one page at most.
@@ -149,6 +149,8 @@ pub struct Filter {
     pub partner: Option<String>,
     pub session: Option<String>,
     pub item: Option<String>,
+    /// The business key.
+    pub key: Option<String>,
     pub stub: Option<String>,
     pub caller: Option<String>,
     /// The trace's id, or the whole `traceparent`.
@@ -160,7 +162,8 @@ pub struct Filter {
 impl Filter {
     /// Whether it lets everything pass.
     pub fn is_everything(&self) -> bool {
-        let texts = [&self.partner, &self.session, &self.item, &self.stub, &self.caller, &self.trace];
+        let Self { partner, session, item, key, stub, caller, trace, .. } = self;
+        let texts = [partner, session, item, key, stub, caller, trace];
         texts.into_iter().all(Option::is_none) && self.miss.is_none()
     }
 
@@ -172,6 +175,7 @@ impl Filter {
         same(&self.partner, Some(&entry.partner))
             && same(&self.session, Some(&entry.session))
             && same(&self.item, entry.item.as_deref())
+            && same(&self.key, entry.key.as_deref())
             && (self.stub.is_none() || same(&self.stub, stub()))
             && same(&self.caller, entry.caller.as_deref())
             && self.trace.as_deref().is_none_or(|trace| of_trace(entry, trace))
@@ -436,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_page_reads_no_more_than_it_shows_however_many_entries_there_are() {
-        let journal = Journal::new(MAX_BYTES);
+        let journal = Journal::new(DEFAULT_BYTES);
         let count = 60_000;
         for n in 0..count {
             journal.push(entry(if n == 10 { "rare" } else { "ems" }, Some("ems/a@1"), 0));

@@ -21,6 +21,7 @@ pub mod import;
 mod journal;
 mod mask;
 mod matching;
+mod origin;
 mod overlay;
 mod partner;
 mod pushes;
@@ -39,7 +40,7 @@ mod timers;
 mod verify;
 mod wsdl;
 
-pub use admin::admin_router;
+pub use admin::{Operation, admin_operations, admin_router};
 pub use functions::FUNCTIONS;
 pub use server::{BrokerUrl, MockConfig, MockServer, Ports, Reloaded, StartError, check};
 

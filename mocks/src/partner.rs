@@ -18,6 +18,7 @@ use crate::{
     faults::{Fault, LiveDial, Wait},
     forms::{AnswerPath, RequestPath},
     matching::{Conditions, Index, Sources},
+    origin::Origin,
     overlay::{put_dial, remove_dial},
     pushes::{
         Plan,
@@ -62,6 +63,8 @@ pub struct Partner {
     /// Whether a stub looks at or writes shared tables before its answer is made.
     pub uses_tables: bool,
     pub runtime: Arc<Runtime>,
+    /// The files that it was made of.
+    pub origin: Origin,
     /// Whether a dial of the file needs the business key's count.
     pub dials_need_instance: bool,
     /// Keys remembered at most, and for how long.

@@ -54,6 +54,8 @@ use sockets::Sockets;
 const MAX_VERIFICATIONS: usize = 64;
 /// Those who look on at the journal at once.
 const MAX_WATCHING: usize = 32;
+/// Partners compiled only to be checked, at once.
+const MAX_CHECKING: usize = 2;
 
 /// How the mock server runs.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ pub struct MockConfig {
     pub ports: Ports,
     /// Threads of its own, 1 to 64.
     pub threads: usize,
-    /// Bound of the journal in bytes, at most 64 MiB.
+    /// Bound of the journal in bytes, 64 MiB unless given, at most 4 GiB.
     pub journal_bytes: usize,
     /// Connections at once, of HTTP and of each other listener; more wait to be accepted.
     pub connections: usize,
@@ -115,7 +117,7 @@ pub enum Ports {
 }
 
 impl MockConfig {
-    /// The folder on loopback at a free port, two threads, 8 MiB of journal, no admin API, not watched.
+    /// The folder on loopback at a free port, two threads, 64 MiB of journal, no admin API, not watched.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -200,10 +202,12 @@ pub(crate) struct Shared {
     pub waiting: Semaphore,
     /// Those who may look on at the journal.
     pub watching: Arc<Semaphore>,
+    /// Partners that are compiled only to be checked.
+    pub checking: Arc<Semaphore>,
     folder: PathBuf,
     /// Constants that the settings give every partner.
     parameters: Map<String, Value>,
-    vault: Vault,
+    pub vault: Vault,
     reloading: Mutex<()>,
     /// False asks connections to end after the answer at hand.
     pub open: Sender<bool>,
@@ -273,6 +277,7 @@ impl MockServer {
             sessions: Sessions::default(),
             waiting: Semaphore::new(MAX_VERIFICATIONS),
             watching: Arc::new(Semaphore::new(MAX_WATCHING)),
+            checking: Arc::new(Semaphore::new(MAX_CHECKING)),
             folder: config.folder,
             vault,
             reloading: Mutex::new(()),

@@ -19,7 +19,7 @@ use crate::{
     compile,
     entropy::Fnv,
     overlay::Overlay,
-    spec::{PackSpec, PartnerOverlay, SessionSpec},
+    spec::{Dial, PackSpec, PartnerOverlay, SessionSpec},
     tables::{Change, Row, SharedTables, text_of},
 };
 
@@ -88,6 +88,18 @@ impl Session {
     pub fn stubs(&self) -> BTreeMap<String, usize> {
         let overlays = self.overlays.load();
         overlays.iter().map(|(partner, overlay)| (partner.to_string(), overlay.stubs.len())).collect()
+    }
+
+    /// The dials turned by hand that are still on, by partner.
+    pub fn dials_by_hand(&self) -> Vec<(String, Vec<Dial>)> {
+        let (overlays, now) = (self.overlays.load(), Instant::now());
+        let on = |overlay: &Overlay| -> Vec<Dial> {
+            let dials = overlay.dials.load();
+            let on = dials.iter().filter(|dial| dial.ends.is_none_or(|ends| now < ends));
+            on.map(|dial| dial.spec.clone()).collect()
+        };
+        let all = overlays.iter().map(|(partner, overlay)| (partner.to_string(), on(overlay)));
+        all.filter(|(_, dials)| !dials.is_empty()).collect()
     }
 
     fn touch(&self) {

@@ -2,9 +2,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Refused;
 use crate::import::{self, Files, Format};
@@ -31,14 +30,6 @@ pub async fn import(Json(given): Json<Given>) -> Result<Json<Value>, Refused> {
         Ok(Err(why)) => return Err(Refused::unfit(why)),
         Err(_) => return Err(Refused::unfit("the import broke off")),
     };
-    let files: Map<String, Value> = draft
-        .files
-        .into_iter()
-        .map(|(name, bytes)| {
-            let file = String::from_utf8(bytes)
-                .map_or_else(|wrong| json!({"base64": STANDARD.encode(wrong.as_bytes())}), Value::from);
-            (name, file)
-        })
-        .collect();
+    let files = super::exporting::shown(draft.files);
     Ok(Json(json!({"partner": draft.partner, "files": files, "report": draft.report})))
 }

@@ -28,6 +28,8 @@ pub struct Wanted {
     partner: Option<String>,
     session: Option<String>,
     item: Option<String>,
+    /// The business key.
+    key: Option<String>,
     stub: Option<String>,
     caller: Option<String>,
     /// 32 hex digits, or the whole `traceparent`.
@@ -49,6 +51,7 @@ impl Wanted {
             partner: self.partner.clone(),
             session: self.session.clone(),
             item: self.item.clone(),
+            key: self.key.clone(),
             stub: self.stub.clone(),
             caller: self.caller.clone(),
             trace: self.trace.clone().or_else(|| self.traceparent.clone()),

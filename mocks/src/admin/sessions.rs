@@ -36,7 +36,7 @@ pub async fn open(State(shared): Api, body: String) -> Result<Json<Value>, Refus
     }
 }
 
-fn session(shared: &Shared, name: &str) -> Result<Arc<Session>, Refused> {
+pub fn session(shared: &Shared, name: &str) -> Result<Arc<Session>, Refused> {
     shared.sessions.get(name).ok_or_else(|| Refused::not_found(format!("there is no session `{name}`")))
 }
 

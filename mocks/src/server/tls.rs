@@ -144,7 +144,7 @@ fn key(files: &PartnerFiles, name: &str, vault: &Vault) -> Result<Key, String> {
         return Ok(Key::Vault(vault.clone(), name));
     }
     // The parser's own words may quote the key.
-    let text = files.body(name).map_err(|error| format!("{name}: {error}"))?;
+    let text = files.secret(name).map_err(|error| format!("{name}: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(&text);
     key.map(Key::Pem).map_err(|_| format!("{name}: no PKCS#8, PKCS#1 or SEC1 key in PEM"))
 }

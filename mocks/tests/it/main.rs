@@ -9,6 +9,7 @@ mod help;
 mod import;
 mod lifecycle;
 mod matching;
+mod openapi;
 mod partners;
 mod peers;
 mod pushes;
