@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes one parser, or each in turn, with libFuzzer on stable Rust; needs a C++ compiler. docs/fuzzing.md explains.
-# usage: scripts/fuzz.sh TARGET|all SECONDS    exit 1 at the first crash; its input is in target/fuzz/crashes
+# usage: scripts/fuzz.sh TARGET|all SECONDS    exit 1 when any crashed; the inputs are in target/fuzz/crashes
 # Inputs that reach something new are kept in target/fuzz/corpus; fuzz/corpus holds the few that tests replay.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,7 +29,9 @@ run() {
 }
 
 if [ "$chosen" = all ]; then
-  for folder in fuzz/corpus/*/; do run "$(basename "$folder")"; done
+  failed=0
+  for folder in fuzz/corpus/*/; do run "$(basename "$folder")" || failed=1; done
+  exit "$failed"
 else
   run "$chosen"
 fi

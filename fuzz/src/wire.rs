@@ -86,7 +86,9 @@ pub fn cmpp(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let version = [cmpp::Version::V20, cmpp::Version::V30][usize::from(choice % 2)];
     if let Ok(read) = cmpp::Pdu::decode(bytes, version) {
-        let written = read.encode(version).unwrap();
+        // The answer to a login is read by its length, whatever version was asked for, and may hold a status that only 3.0 can write.
+        let newer = matches!(read.command, cmpp::Command::ConnectResp(_)) && bytes.len() == 33;
+        let written = read.encode(if newer { cmpp::Version::V30 } else { version }).unwrap();
         assert_eq!(cmpp::Pdu::decode(&written, version), Ok(read));
     }
     if let Ok(report) = cmpp::StatusReport::decode(bytes) {

@@ -35,7 +35,7 @@ struct Target {
 
 pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, rounds: usize) -> Result<()> {
     let targets = targets(rows, idle, calls);
-    let table = markdown(rows, &targets, seconds, rounds) + &cryptography(output)?;
+    let table = markdown(rows, &targets, seconds, rounds) + &measured_before(output)?;
     print!("{table}");
     let file = format!("{output}.md");
     let reading = kept(&file);
@@ -52,16 +52,29 @@ pub fn write(output: &str, rows: &[Row], idle: u64, calls: f64, seconds: u32, ro
     Ok(())
 }
 
-/// The vault's table, measured before by its own program into `OUTPUT-crypto.md`.
-fn cryptography(output: &str) -> Result<String> {
-    let file = format!("{output}-crypto.md");
-    let table =
-        fs::read_to_string(&file).map_err(|error| format!("{file}: {error}; run scripts/bench.sh"))?;
-    fs::remove_file(file)?;
-    Ok(format!(
-        "\n## Cryptography\n\nThe vault on one core in CPU time, the best of many short windows; signatures are over a message of \
-         256 bytes with the signer's identifier, bulk rates over 64 KiB.\n\n{table}"
-    ))
+/// The parts that programs of their own have measured before, each into a file of its name.
+const PARTS: [(&str, &str); 2] = [
+    (
+        "crypto",
+        "## Cryptography\n\nThe vault on one core in CPU time, the best of many short windows; signatures are over a message of 256 bytes \
+         with the signer's identifier, bulk rates over 64 KiB.",
+    ),
+    (
+        "mocks",
+        "## Mock partners\n\nCPU time of the serving threads, one thread, 16 connections, medians of 5 rounds interleaved with bare hyper; every \
+         request is for another stub, told apart by a JSONPath of the body, the answers are templates, the journal is on. WireMock runs warm, in its own \
+         process, with its journal bounded.",
+    ),
+];
+
+fn measured_before(output: &str) -> Result<String> {
+    PARTS.iter().try_fold(String::new(), |text, (name, heading)| {
+        let file = format!("{output}-{name}.md");
+        let table =
+            fs::read_to_string(&file).map_err(|error| format!("{file}: {error}; run scripts/bench.sh"))?;
+        fs::remove_file(file)?;
+        Ok(text + "\n" + heading + "\n\n" + &table)
+    })
 }
 
 /// What people wrote below the figures stays.
