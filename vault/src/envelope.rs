@@ -6,12 +6,14 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 mod compile;
+mod freshness;
 mod json;
 mod keys;
 mod op;
 mod run;
 mod spec;
 
+pub use freshness::{FreshnessSpec, Stale, Stamp, TimeForm};
 pub use keys::{RequiredKey, Role, required_keys};
 pub use spec::{
     EnvelopeSpec, IdentitySpec, OpenMessageSpec, PartSpec, RsaCipherSpec, SealMessageSpec, WriteSpec,
@@ -70,6 +72,7 @@ pub struct Envelope {
     /// Every key of both lists.
     keys: Vec<crate::vault::KeyHandle>,
     params: Vec<String>,
+    freshness: Option<freshness::Freshness>,
     provider: std::sync::Arc<dyn crate::provider::Provider>,
 }
 
@@ -99,7 +102,22 @@ impl Envelope {
     /// Opens a message. A missing or misshapen field is [`VaultError::Malformed`]; everything that depends on keys is the
     /// one [`VaultError::Refused`].
     pub fn open(&self, wire: &Value, params: &Params) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        run::open(self, wire, params).map(|(plain, _)| plain)
+    }
+
+    /// As [`Envelope::open`], with what the message says of its newness where the description has that. Whoever opens what may be
+    /// sent twice checks it: its time, then that its nonce was not used.
+    pub fn open_fresh(
+        &self,
+        wire: &Value,
+        params: &Params,
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<Stamp>), VaultError> {
         run::open(self, wire, params)
+    }
+
+    /// Whether there is something to seal; a caller's form may only be opened.
+    pub fn seals(&self) -> bool {
+        !self.seal.is_empty()
     }
 }
 

@@ -24,7 +24,10 @@ pub mod vault;
 
 pub use classic::{ClassicSignature, RsaEncryption};
 pub use encoding::TextForm;
-pub use envelope::{Envelope, EnvelopeSpec, Mistake, Params, RequiredKey, Role, Side, required_keys};
+pub use envelope::{
+    Envelope, EnvelopeSpec, FreshnessSpec, Mistake, Params, RequiredKey, Role, Side, Stale, Stamp, TimeForm,
+    required_keys,
+};
 pub use error::VaultError;
 pub use external::{DeviceStatus, ExternalKey, KeyDevice};
 pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};

@@ -32,6 +32,9 @@ faults! {
     BODY_TIMEOUT = 1005, Caller, Safe, 408, "body-timeout", "请求接收超时";
     UNSUPPORTED_MEDIA = 1006, Caller, Unsafe, 415, "unsupported-media", "请求内容类型不受支持";
     INVALID_REQUEST = 1007, Caller, Unsafe, 422, "invalid-request", "请求内容不符合接口约定";
+    KEY_REUSED = 1008, Caller, Unsafe, 422, "idempotency-key-reused", "幂等键已用于另一请求";
+    UNDER_WAY = 1009, Caller, Safe, 409, "request-under-way", "相同请求正在处理中，请稍后再试";
+    EARLIER_UNKNOWN = 1010, Bus, Unknown, 409, "earlier-result-unknown", "该请求此前已提交，处理结果未知，请先查询";
     UNKNOWN_CALLER = 2001, Caller, Unsafe, 401, "unknown-caller", "调用方身份无法识别";
     BAD_SIGNATURE = 2002, Caller, Unsafe, 401, "bad-signature", "签名或密文校验未通过";
     REPLAYED = 2003, Caller, Unsafe, 401, "replayed", "请求已过期或重复提交";

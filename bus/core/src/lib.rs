@@ -5,6 +5,7 @@ pub mod connector;
 pub mod fault;
 pub mod fault_codes;
 pub mod ids;
+pub mod once;
 pub mod recorder;
 pub mod store;
 
@@ -13,6 +14,7 @@ pub use clock::{Clock, SystemClock};
 pub use connector::{Answer, AnswerBody, Connector, EndpointHealth, Outbound, OutboundBody};
 pub use fault::{Blame, Fault, FaultCode, Repeat};
 pub use ids::CallId;
+pub use once::{AnswerStore, NoMemory, NonceStore};
 pub use recorder::{RecordPolicy, Recorded, Recorder};
 pub use store::{CallFilter, CallSummary, SealedBody, Store, StoreError};
 

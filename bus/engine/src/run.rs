@@ -8,6 +8,7 @@ mod each;
 mod faults;
 mod forward;
 mod judge;
+mod once;
 mod open;
 pub(crate) mod outcomes;
 mod parallel;
@@ -31,6 +32,7 @@ use serde_json::{Map, Value, json};
 
 pub use answer::{DEGRADED, FaultResponse, fault_response};
 pub use forward::{ForwardBody, ForwardInput, ForwardOutput, forward};
+pub use once::{Arrival, IDEMPOTENCY_KEY};
 pub use spans::{End, MOST_SPANS, SpanGuard, SpanLog, outcome_of};
 
 use crate::plan::{
@@ -56,6 +58,7 @@ pub struct CallInput<'a> {
     pub traceparent: Option<Box<str>>,
     /// The caller's `X-Request-Id`.
     pub request_id: Option<Box<str>>,
+    pub arrival: Arrival<'a>,
 }
 
 /// What came of a call.
@@ -94,6 +97,9 @@ pub async fn run(
     if let (Some(keep), Some(kept)) = (&interface.keep, &mut so_far.kept) {
         keep.answer(kept, &output.body);
     }
+    if let Some(ticket) = so_far.ticket.take() {
+        ticket.end(&output);
+    }
     let envelope = input.caller.as_ref().and_then(|caller| caller.envelope()).filter(|_| so_far.opened);
     if let Some(envelope) = envelope
         && let Err(fault) = open::seal(envelope, &input, &mut output)
@@ -108,35 +114,64 @@ pub async fn run(
     output
 }
 
+/// Whether a request that is passed through is its caller's own, and no repeat. Its body must be whole. A caller with a key has
+/// proven itself already.
+pub async fn prove(input: &CallInput<'_>, spans: &SpanLog) -> Result<(), Fault> {
+    if input.caller.as_ref().is_some_and(|caller| caller.is_sealed()) {
+        let detail = "the caller is known by its body's envelope, and a forwarded interface opens none";
+        return Err(Fault::new(&fault_codes::NOT_GRANTED, detail));
+    }
+    if !input.caller.as_ref().is_some_and(|caller| caller.signs_requests()) {
+        return Ok(());
+    }
+    let span = spans.open(None, SpanKind::Phase, "open".into());
+    let proven = async { once::fresh(input, open::prove(input)?.stamp, input.deadline.into()).await }.await;
+    span.finish(match &proven {
+        Ok(()) => End::of(Outcome::Ok),
+        Err(fault) => End::fault(fault),
+    });
+    proven
+}
+
 /// What is known of a call besides how it ended.
 #[derive(Default)]
-struct SoFar {
+struct SoFar<'a> {
     /// The caller's envelope was opened: from then on answers are sealed.
     opened: bool,
     degraded: Vec<String>,
     kept: Option<Kept>,
+    /// The request's idempotency key, taken until it ends.
+    ticket: Option<once::Ticket<'a>>,
 }
 
 /// Everything before the answer.
-async fn phases(
+async fn phases<'a>(
     plan: &Arc<Plan>,
     interface: &Arc<InterfacePlan>,
-    input: &CallInput<'_>,
+    input: &CallInput<'a>,
     context: &Arc<CallContext>,
-    so_far: &mut SoFar,
+    so_far: &mut SoFar<'a>,
 ) -> Result<(), Stop> {
     let Work::Flow(flow) = &interface.work else {
         return Err(Fault::new(&fault_codes::INTERNAL, "a forwarded interface has no flow to run").into());
     };
-    let request = phase(context, "open", || open::open(input))?;
+    let request = opened(input, context).await?;
     so_far.opened = input.caller.as_ref().is_some_and(|caller| caller.is_sealed());
     so_far.kept =
         interface.keep.as_ref().map(|keep| keep.request(&request.document, || request.bytes(input)));
-    let request = request.document;
     phase(context, "validate", || match &interface.request {
-        Some(schema) => steps::check(schema, &request, true),
+        Some(schema) => steps::check(schema, &request.document, true),
         None => Ok(()),
     })?;
+    match once::key(input, &interface.id, || request.digest(input), context.deadline).await? {
+        once::Key::None => {}
+        once::Key::First(ticket) => so_far.ticket = Some(ticket),
+        once::Key::Answered(reply) => {
+            context.spans.skipped(None, "flow".into(), "answered as before: the same idempotency key");
+            return Err(Stop::Respond(reply));
+        }
+    }
+    let request = request.document;
     let mut scope = FlowScope::new(base(flow, interface, input, request, plan), flow.outcomes.clone());
     let span = context.spans.open(None, SpanKind::Phase, "flow".into());
     let bounds = Bounds { deadline: context.deadline, parent: span.index() };
@@ -152,6 +187,22 @@ async fn phases(
         Err(stop) => span.finish(steps::end_of(stop)),
     }
     ended
+}
+
+/// The request, opened and no repeat.
+async fn opened(input: &CallInput<'_>, context: &CallContext) -> Result<open::Opened, Fault> {
+    let span = context.spans.open(None, SpanKind::Phase, "open".into());
+    let result = async {
+        let opened = open::open(input)?;
+        once::fresh(input, opened.proven.stamp, context.deadline).await?;
+        Ok(opened)
+    }
+    .await;
+    span.finish(match &result {
+        Ok(_) => End::of(Outcome::Ok),
+        Err(fault) => End::fault(fault),
+    });
+    result
 }
 
 fn phase<T>(

@@ -217,7 +217,8 @@ impl Call {
     fn close(&mut self, status: u16, bytes_out: u64) -> Option<CallRecord> {
         let mut record = self.record.take()?;
         if let Some(passage) = &self.passage {
-            record.bytes_in = passage.received();
+            // A body that was read whole for its proof is counted already.
+            record.bytes_in = record.bytes_in.max(passage.received());
         }
         let took = self.accepted.elapsed();
         record.status = status;

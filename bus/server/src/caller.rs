@@ -5,14 +5,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use qiao_connectors::{Endpoint, HttpConfig, HttpConnector, HttpOperation, Roots, TlsConfig};
 use qiao_core::{
-    Connector, Fault, Outbound,
+    Clock, Connector, Fault, Outbound, SystemClock,
     connector::{AnswerBody, OutboundBody},
 };
-use qiao_engine::definitions::{CallerDefinition, Definitions, InterfaceDefinition};
-use qiao_vault::{Envelope, KeyRef, Params, Side, Vault};
+use qiao_engine::definitions::{CallerDefinition, Definitions, InterfaceDefinition, caller::Over};
+use qiao_vault::{Envelope, KeyRef, Params, Side, TimeForm, Vault};
 
 use crate::{access, catalogue, running::RunFile};
 
@@ -117,12 +117,17 @@ impl Callers {
         caller: &CallerDefinition,
         body: Bytes,
     ) -> Result<CallerRequest, CallError> {
-        let body = match self.envelope(caller)? {
-            Some(envelope) => seal(&envelope, &body)?,
-            None => body,
-        };
         let path = catalogue::exposed_path(interface).trim_end_matches("/*").to_owned();
-        Ok(CallerRequest { method: method(interface), path, headers: self.headers(caller)?, body })
+        let mut request =
+            CallerRequest { method: method(interface), path, headers: self.headers(caller)?, body };
+        if let Some(envelope) = self.envelope(caller)? {
+            let params = params(caller, &request);
+            match over(caller) {
+                Over::Body => request.body = seal(&envelope, &request.body, &params)?,
+                Over::Request => sign(&envelope, &mut request, &params)?,
+            }
+        }
+        Ok(request)
     }
 
     /// One call, signed and sealed as this caller would.
@@ -152,7 +157,7 @@ impl Callers {
         let AnswerBody::Whole(body) = answer.body else {
             return Err(unusable("the answer", "came as a stream"));
         };
-        let (body, sealed) = match self.envelope(caller)? {
+        let (body, sealed) = match self.envelope(caller)?.filter(|_| over(caller) == Over::Body) {
             Some(envelope) => open(&envelope, body)?,
             None => (body, false),
         };
@@ -202,9 +207,39 @@ fn method(interface: &InterfaceDefinition) -> Method {
     }
 }
 
-fn seal(envelope: &Envelope, plain: &[u8]) -> Result<Bytes, CallError> {
-    let sealed =
-        envelope.seal(plain, &Params::new()).map_err(|error| unusable("sealing the request", error))?;
+fn over(caller: &CallerDefinition) -> Over {
+    caller.credential.envelope.as_ref().map_or(Over::Body, |envelope| envelope.over)
+}
+
+/// What a caller's side of an envelope may ask for: the same names as the bus's.
+fn params(caller: &CallerDefinition, request: &CallerRequest) -> Params {
+    let millis = SystemClock.now_us() / 1000;
+    Params::new()
+        .with("caller", &caller.caller)
+        .with("timestamp", millis.to_string())
+        .with("time", TimeForm::Compact.write(millis))
+        .with("method", request.method.as_str())
+        .with("path", &request.path)
+}
+
+/// Adds what the envelope writes as headers; a field `body` is the body.
+fn sign(envelope: &Envelope, request: &mut CallerRequest, params: &Params) -> Result<(), CallError> {
+    let failed = |error: &dyn std::fmt::Display| unusable("signing the request", error);
+    let written = envelope.seal(&request.body, params).map_err(|error| failed(&error))?;
+    for (name, value) in written.as_object().into_iter().flatten() {
+        let text = value.as_str().ok_or_else(|| failed(&format!("`{name}` is no text")))?;
+        if name == "body" {
+            request.body = Bytes::copy_from_slice(text.as_bytes());
+            continue;
+        }
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| failed(&error))?;
+        request.headers.insert(name, HeaderValue::from_str(text).map_err(|error| failed(&error))?);
+    }
+    Ok(())
+}
+
+fn seal(envelope: &Envelope, plain: &[u8], params: &Params) -> Result<Bytes, CallError> {
+    let sealed = envelope.seal(plain, params).map_err(|error| unusable("sealing the request", error))?;
     serde_json::to_vec(&sealed).map(Bytes::from).map_err(|error| unusable("sealing the request", error))
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use qiao_core::{CallId, Fault, Outcome, Recorder, connector::AnswerBody, fault_codes};
 use qiao_engine::{
     plan::{CallerPlan, InterfacePlan, Routed},
-    run::{CallInput, ForwardBody, ForwardInput, fault_response},
+    run::{Arrival, CallInput, ForwardBody, ForwardInput, fault_response},
 };
 use qiao_vault::Vault;
 
@@ -21,6 +21,7 @@ use crate::{
     keeper::Keeper,
     metrics::Metrics,
     observe::Observer,
+    once::CallerMemory,
     passage::Passage,
 };
 
@@ -40,6 +41,8 @@ pub struct BusHandler {
     pub recorder: Arc<dyn Recorder>,
     pub metrics: Arc<Metrics>,
     pub keeper: Arc<Keeper>,
+    /// Nonces and answers of callers.
+    pub memory: Arc<CallerMemory>,
     /// Told of every recorded call: the demo's live lines.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -76,7 +79,7 @@ impl Handler for BusHandler {
                 self.forward(&active, call, admitted, parts, body).await
             }
             // Boxed, because a flow's state is large and a forwarded call should not carry the room for it.
-            Ok(admitted) => Box::pin(self.run(&active, call, admitted, &parts.headers, body)).await,
+            Ok(admitted) => Box::pin(self.run(&active, call, admitted, &parts, body)).await,
         }
     }
 
@@ -170,35 +173,20 @@ impl BusHandler {
         active: &Active,
         mut call: Call,
         admitted: Admitted,
-        headers: &HeaderMap,
+        parts: &http::request::Parts,
         mut body: GatewayBody,
     ) -> Response<ResponseBody> {
         body.set_limit(admitted.interface.body_bytes);
-        let collected = tokio::time::timeout_at(admitted.deadline.into(), body.collect()).await;
-        let body = match collected {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => return self.refuse_call(call, &error.into()).await,
-            Err(_) => {
-                let fault =
-                    Fault::new(&fault_codes::BODY_TIMEOUT, "the body was not there by the call's deadline");
-                return self.refuse_call(call, &fault).await;
-            }
+        let body = match whole(body, admitted.deadline).await {
+            Ok(body) => body,
+            Err(fault) => return self.refuse_call(call, &fault).await,
         };
         call.received(body.len() as u64);
-        let input = CallInput {
-            call: call.id(),
-            caller: Some(admitted.caller),
-            headers,
-            body,
-            deadline: admitted.deadline,
-            started_us: call.started_us(),
-            traceparent: call.child_traceparent(),
-            request_id: call.request_id(),
-        };
+        let input = self.input(&call, &admitted, parts, body);
         let output = qiao_engine::run::run(&active.plan, &admitted.interface, input, call.spans()).await;
         if let Some(fault) = &output.fault {
             self.metrics.count_fault(fault.code());
-            if fault.code() == &fault_codes::BAD_SIGNATURE {
+            if proves_nothing(fault) {
                 admitted.taken.give_back();
             }
         }
@@ -212,6 +200,47 @@ impl BusHandler {
         response
     }
 
+    /// A request as the engine takes it, its body whole.
+    fn input<'a>(
+        &'a self,
+        call: &Call,
+        admitted: &Admitted,
+        parts: &'a http::request::Parts,
+        body: Bytes,
+    ) -> CallInput<'a> {
+        let memory = &*self.memory;
+        let (path, query) = (parts.uri.path(), parts.uri.query());
+        CallInput {
+            call: call.id(),
+            caller: Some(Arc::clone(&admitted.caller)),
+            headers: &parts.headers,
+            body,
+            deadline: admitted.deadline,
+            started_us: call.started_us(),
+            traceparent: call.child_traceparent(),
+            request_id: call.request_id(),
+            arrival: Arrival { method: &parts.method, path, query, nonces: memory, answers: memory },
+        }
+    }
+
+    /// The body to pass on, once its caller has proven that it is its own. Where the proof is over the body, that is read whole.
+    async fn proven(
+        &self,
+        call: &mut Call,
+        admitted: &Admitted,
+        parts: &http::request::Parts,
+        body: GatewayBody,
+    ) -> Result<ForwardBody, Fault> {
+        if !admitted.caller.is_sealed() && !admitted.caller.signs_requests() {
+            return Ok(forward_body(body, &call.passes()));
+        }
+        let body = whole(body, admitted.deadline).await?;
+        call.received(body.len() as u64);
+        let input = self.input(call, admitted, parts, body.clone());
+        qiao_engine::run::prove(&input, call.spans()).await?;
+        Ok(if body.is_empty() { ForwardBody::Empty } else { ForwardBody::Whole(body) })
+    }
+
     async fn forward(
         &self,
         active: &Active,
@@ -221,6 +250,15 @@ impl BusHandler {
         mut body: GatewayBody,
     ) -> Response<ResponseBody> {
         body.set_limit(admitted.interface.body_bytes);
+        let body = match self.proven(&mut call, &admitted, &parts, body).await {
+            Ok(body) => body,
+            Err(fault) => {
+                if proves_nothing(&fault) {
+                    admitted.taken.give_back();
+                }
+                return self.refuse_call(call, &fault).await;
+            }
+        };
         let mut headers = parts.headers;
         for name in [&access::APP_ID, &access::APP_KEY, &DEADLINE] {
             headers.remove(name);
@@ -232,7 +270,7 @@ impl BusHandler {
             rest: &admitted.rest,
             query: parts.uri.query(),
             headers,
-            body: forward_body(body, &passage),
+            body,
             deadline: admitted.deadline,
             started_us: call.started_us(),
             traceparent: call.child_traceparent(),
@@ -276,6 +314,21 @@ impl BusHandler {
         call.record(response.status(), response.body().whole_len()).await;
         response
     }
+}
+
+/// The whole body, by the call's deadline.
+async fn whole(body: GatewayBody, deadline: Instant) -> Result<Bytes, Fault> {
+    match tokio::time::timeout_at(deadline.into(), body.collect()).await {
+        Ok(collected) => Ok(collected?),
+        Err(_) => {
+            Err(Fault::new(&fault_codes::BODY_TIMEOUT, "the body was not there by the call's deadline"))
+        }
+    }
+}
+
+/// Whoever cannot prove to be the caller, now, must not use up its quota.
+fn proves_nothing(fault: &Fault) -> bool {
+    fault.code() == &fault_codes::BAD_SIGNATURE || fault.code() == &fault_codes::REPLAYED
 }
 
 fn plain_refusal(fault: &Fault, call: CallId) -> Response<ResponseBody> {

@@ -45,6 +45,7 @@ pub async fn run(node: Arc<Node>, stop: CancellationToken) {
 /// One round; takes and gives the keys that were warned of.
 fn round(node: &Node, mut warned: HashSet<String>) -> HashSet<String> {
     node.unsealing.forget_old(Instant::now());
+    node.memory.forget_old(now().saturating_mul(1000));
     if !node.vault.is_unsealed() {
         return warned;
     }
@@ -95,6 +96,9 @@ pub fn refresh_gauges(node: &Node) {
     metrics
         .unseal_failures
         .set(progress.map_or(0, |progress| i64::try_from(progress.failed_tries).unwrap_or(i64::MAX)));
+    let (nonces, keys) = node.memory.counts();
+    metrics.remembered_nonces.set(i64::try_from(nonces).unwrap_or(i64::MAX));
+    metrics.remembered_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
     metrics.key_expiry.reset();
     let in_use =
         |info: &&KeyInfo| matches!(info.state, KeyState::Pending | KeyState::Active | KeyState::Retiring);

@@ -28,6 +28,7 @@ pub mod needed_keys;
 pub mod no_record;
 pub mod node;
 pub mod observe;
+pub mod once;
 pub mod passage;
 pub mod running;
 pub mod schema;

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub vault_dual_control: IntGauge,
     pub unseal_failures: IntGauge,
     pub key_expiry: IntGaugeVec,
+    pub remembered_nonces: IntGauge,
+    pub remembered_keys: IntGauge,
 }
 
 /// The counters of one interface.
@@ -168,6 +170,14 @@ impl Metrics {
                 "qiao_key_expiry_seconds",
                 "Seconds until a key version in use expires; negative once it has. Versions without expiry are left out.",
                 &["key", "version"],
+            )?,
+            remembered_nonces: gauge(
+                "qiao_remembered_nonces",
+                "Nonces of callers that are remembered so that no sealed or signed request passes twice.",
+            )?,
+            remembered_keys: gauge(
+                "qiao_remembered_idempotency_keys",
+                "Idempotency keys of callers whose answers are kept for repeats.",
             )?,
             registry,
         })

@@ -31,6 +31,7 @@ use crate::{
     metrics::Metrics,
     needed_keys,
     no_record::NoRecorder,
+    once::CallerMemory,
     secrets::{self, SecretsError},
     transport::Transport,
 };
@@ -74,6 +75,8 @@ pub struct Node {
     pub connectors: Arc<Connectors>,
     pub recorder: Arc<dyn Recorder>,
     pub keeper: Arc<Keeper>,
+    /// Nonces and answers of callers; outlives plans.
+    pub memory: Arc<CallerMemory>,
     /// Operators at the admin API.
     pub logins: Logins,
     embedded: Embedded,
@@ -115,6 +118,7 @@ impl Node {
             connectors: Arc::new(connectors),
             recorder,
             keeper,
+            memory: Arc::default(),
             logins,
             embedded,
             token,

@@ -101,6 +101,7 @@ impl Running {
             recorder: Arc::clone(&node.recorder),
             metrics: Arc::clone(&node.metrics),
             keeper: Arc::clone(&node.keeper),
+            memory: Arc::clone(&node.memory),
             observer,
         };
         let mut gateway = Gateway::new(Arc::new(handler), Arc::new(limits(settings)));

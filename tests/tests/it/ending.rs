@@ -14,7 +14,9 @@ use qiao_tests::{bus::Bus, http::Connection};
 #[test]
 fn terminated_under_load_it_cuts_no_call_off_and_ends_in_time() {
     const CALLERS: usize = 50;
-    let mut bus = Bus::start();
+    let folder = Bus::prepare();
+    Bus::let_repeat(folder.path());
+    let mut bus = Bus::start_in(folder);
     let request = bus.request("permit.registration-upload", 1);
     let under_way = Arc::new(Barrier::new(CALLERS + 1));
     let answered = Arc::new(AtomicUsize::new(0));

@@ -15,4 +15,5 @@ mod real_paths;
 mod records;
 mod refusals;
 mod reloads;
+mod repeats;
 mod serving;

@@ -1,6 +1,6 @@
 //! Turns a written envelope into its compiled form, or into the list of its mistakes. For `Envelope::compile`.
 use super::{
-    Envelope, Mistake, Side, key_ref,
+    Envelope, Mistake, Side, freshness, key_ref,
     op::{Field, KeySource, Op, Piece, Slot, Step},
     spec::{EnvelopeSpec, PartSpec, WriteSpec},
 };
@@ -37,11 +37,23 @@ pub(super) fn compile(spec: &EnvelopeSpec, vault: &Vault, side: Side) -> Result<
         compiler.mistake("open", "one part must be named `plain`: the opened message");
     }
 
-    let Compiler { mistakes, params, shared_keys, keys, .. } = compiler;
+    let Compiler { mut mistakes, params, shared_keys, keys, names, .. } = compiler;
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    Ok(Envelope { seal, write, open, shared_keys, keys, params, provider: vault.provider().clone() })
+    let (find, mut wrong) = (|name: &str| slot_of(&names, name), Vec::new());
+    let freshness = freshness::compile(spec, &open, &find, &mut wrong);
+    mistakes.extend(wrong.into_iter().map(|(path, message)| Mistake { path, message }));
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let provider = vault.provider().clone();
+    Ok(Envelope { seal, write, open, shared_keys, keys, params, freshness, provider })
+}
+
+/// The place of a part that has bytes.
+fn slot_of(names: &IndexMap<String, Type>, name: &str) -> Option<Slot> {
+    names.get_full(name).filter(|(_, _, value)| **value == Type::Bytes).map(|(slot, ..)| slot)
 }
 
 /// What a part's value is.

@@ -1,6 +1,6 @@
 //! Runs a compiled envelope over one message. For `Envelope::seal` and `Envelope::open`.
 use super::{
-    Envelope, Params,
+    Envelope, Params, Stamp,
     json::{canonical, pair_text},
     op::{Field, KeySource, Mode, Op, OpenMessage, Pairs, Piece, SealMessage, Selector, Slot, Step},
 };
@@ -54,7 +54,11 @@ pub(super) fn seal(envelope: &Envelope, plain: &[u8], params: &Params) -> Result
     run.object(&envelope.write)
 }
 
-pub(super) fn open(envelope: &Envelope, wire: &Value, params: &Params) -> Result<Bytes, VaultError> {
+pub(super) fn open(
+    envelope: &Envelope,
+    wire: &Value,
+    params: &Params,
+) -> Result<(Bytes, Option<Stamp>), VaultError> {
     let mut rank = 0;
     loop {
         let refused = match open_with(envelope, wire, params, rank) {
@@ -68,7 +72,12 @@ pub(super) fn open(envelope: &Envelope, wire: &Value, params: &Params) -> Result
     }
 }
 
-fn open_with(envelope: &Envelope, wire: &Value, params: &Params, rank: usize) -> Result<Bytes, VaultError> {
+fn open_with(
+    envelope: &Envelope,
+    wire: &Value,
+    params: &Params,
+    rank: usize,
+) -> Result<(Bytes, Option<Stamp>), VaultError> {
     let values = Vec::with_capacity(envelope.open.len());
     let mut run = Run { provider: &*envelope.provider, params, wire: Some(wire), rank, values };
     let mut plain = 0;
@@ -85,8 +94,10 @@ fn open_with(envelope: &Envelope, wire: &Value, params: &Params, rank: usize) ->
             plain = slot;
         }
     }
+    // Every check held: what is stamped is the sender's own.
+    let stamp = envelope.freshness.as_ref().map(|freshness| freshness.stamp(|slot| run.bytes(slot)));
     match run.values.swap_remove(plain) {
-        Computed::Bytes(bytes) => Ok(bytes),
+        Computed::Bytes(bytes) => Ok((bytes, stamp)),
         _ => Err(VaultError::invalid("the description computes no `plain`")),
     }
 }

@@ -1,4 +1,5 @@
 //! The written form of an envelope, as it stands in a system's definition. For authors of definitions.
+use super::freshness::FreshnessSpec;
 use crate::{
     classic::ClassicSignature,
     encoding::TextForm,
@@ -32,6 +33,9 @@ pub struct EnvelopeSpec {
     /// Parts computed in order from the wire's fields; the part named `plain` is the result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<PartSpec>,
+    /// How the bus tells repeats of what a caller sends under this envelope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<FreshnessSpec>,
 }
 
 /// One written field.

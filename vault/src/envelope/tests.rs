@@ -7,6 +7,7 @@ use serde_json::json;
 
 mod asn1;
 mod forms;
+mod freshness;
 mod mistakes;
 
 fn key(text: &str) -> KeyRef {

@@ -27,7 +27,7 @@ pub struct CallerCredential {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^vault:"))]
     pub key: Option<String>,
-    /// Bodies are sealed in both directions; the envelope's signature is the proof.
+    /// Bodies are sealed in both directions, or requests are signed; the envelope's signature or keyed code is the proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<CallerEnvelope>,
 }
@@ -39,4 +39,25 @@ pub struct CallerEnvelope {
     pub system: String,
     /// Name of the envelope there.
     pub envelope: String,
+    /// What the envelope's `open` reads: `body` when left out.
+    #[serde(default, skip_serializing_if = "Over::is_body")]
+    pub over: Over,
+}
+
+/// What a caller's envelope is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Over {
+    /// The body, a JSON object; answers are sealed too.
+    #[default]
+    Body,
+    /// The whole request as `{method, path, query, headers, body}`, header names in lower case, the body as text: for callers that
+    /// sign with headers. Answers are not sealed.
+    Request,
+}
+
+impl Over {
+    fn is_body(&self) -> bool {
+        *self == Self::Body
+    }
 }

@@ -8,14 +8,15 @@ use super::{draft::Draft, window::Window};
 use crate::{
     definitions::{
         CallerDefinition, Definitions, GrantDefinition,
-        caller::CallerEnvelope,
+        caller::{CallerEnvelope, Over},
         grant::{Quota, Rate},
     },
     mistake::Kind,
 };
 
-/// What a caller's envelope may ask for: the caller's id, the call's id, Unix time in milliseconds.
-pub(crate) const PARAMETERS: &[&str] = &["caller", "call", "timestamp"];
+/// What a caller's envelope may ask for: the caller's id, the call's id, Unix time in milliseconds, the same as `yyyyMMddHHmmss` at
+/// Asia/Shanghai, the request's method and path.
+pub(crate) const PARAMETERS: &[&str] = &["caller", "call", "timestamp", "time", "method", "path"];
 
 /// A caller with its proof ready for use.
 pub struct CallerPlan {
@@ -35,6 +36,8 @@ pub enum CallerProof {
     Key(KeyHandle),
     /// The body's envelope, opened by the flow's first phase.
     Envelope(Envelope),
+    /// The whole request's envelope: what the caller signs stands in headers.
+    Request(Envelope),
 }
 
 impl CallerPlan {
@@ -62,10 +65,16 @@ impl CallerPlan {
         matches!(self.proof, CallerProof::Envelope(_))
     }
 
+    /// Whether its requests are proven by an envelope over the whole of them.
+    pub fn signs_requests(&self) -> bool {
+        matches!(self.proof, CallerProof::Request(_))
+    }
+
+    /// What seals its answers.
     pub(crate) fn envelope(&self) -> Option<&Envelope> {
         match &self.proof {
             CallerProof::Envelope(envelope) => Some(envelope),
-            CallerProof::Key(_) => None,
+            CallerProof::Key(_) | CallerProof::Request(_) => None,
         }
     }
 }
@@ -98,6 +107,28 @@ impl Grants {
         }
     }
 
+    /// A forwarded interface opens no bodies, so a caller whose proof is its body's envelope can never be let in there.
+    fn refuse_unopened(
+        definition: &GrantDefinition,
+        index: usize,
+        pattern: &str,
+        definitions: &Definitions,
+        draft: &mut Draft<'_>,
+    ) {
+        let caller = definitions.callers.get(&definition.caller);
+        let envelope = caller.and_then(|caller| caller.credential.envelope.as_ref());
+        let sealed = envelope.is_some_and(|envelope| envelope.over == Over::Body);
+        let forwards = definitions.interfaces.get(pattern).is_some_and(|found| found.forward.is_some());
+        if sealed && forwards {
+            let message = format!(
+                "`{pattern}` passes bodies through unread, and `{}` is known by what it seals",
+                definition.caller
+            );
+            let remedy = "give the caller a `key`, or an envelope `over: request`".to_owned();
+            draft.wrong_so(&format!("interfaces[{index}]"), message, remedy);
+        }
+    }
+
     /// Adds one definition.
     pub fn compile(
         &mut self,
@@ -125,6 +156,7 @@ impl Grants {
             let known = definitions.interfaces.keys().map(String::as_str);
             let covered: Vec<_> = known.filter(covers).collect();
             let mut unread = definitions.unread.iter().filter(|unread| unread.kind == Kind::Interface);
+            Self::refuse_unopened(definition, index, pattern, definitions, draft);
             if covered.is_empty() && !unread.any(|unread| covers(&unread.id.as_str())) {
                 draft.wrong(&format!("interfaces[{index}]"), format!("`{pattern}` covers no interface"));
             }
@@ -148,7 +180,13 @@ pub(crate) fn compile_caller(
                 return None;
             }
         },
-        (None, Some(used)) => CallerProof::Envelope(caller_envelope(used, definitions, vault, draft)?),
+        (None, Some(used)) => {
+            let envelope = caller_envelope(used, definitions, vault, draft)?;
+            match used.over {
+                Over::Body => CallerProof::Envelope(envelope),
+                Over::Request => CallerProof::Request(envelope),
+            }
+        }
         _ => {
             draft.wrong("credential", "exactly one of `key` and `envelope`");
             return None;
@@ -187,6 +225,17 @@ fn caller_envelope(
     };
     // Its mistakes are told with the system.
     let envelope = Envelope::compile(spec, vault, Side::Bus).ok()?;
+    if used.over == Over::Body && !envelope.seals() {
+        let message = format!(
+            "the envelope `{}` has no `seal`: answers to its callers could not be sealed",
+            used.envelope
+        );
+        draft.wrong_so(
+            "credential.envelope.envelope",
+            message,
+            "add `seal` and `write`, or say `over: request`".to_owned(),
+        );
+    }
     if let Some(name) = envelope.params().iter().find(|name| !PARAMETERS.contains(&name.as_str())) {
         draft.wrong_so(
             "credential.envelope",

@@ -4,6 +4,7 @@ mod compound;
 mod flow;
 mod forward;
 mod judge;
+mod once;
 mod sealed;
 
 use std::{
@@ -251,6 +252,7 @@ impl Bench {
             started_us: 1_767_225_600_000_000,
             traceparent: None,
             request_id: None,
+            arrival: Default::default(),
         };
         self.input(input, &spans).await
     }

@@ -48,6 +48,8 @@ fn no_call_fails_while_every_key_on_its_way_rotates_and_the_old_ones_retire() {
             text.lines().filter(|line| !line.starts_with("rate:")).map(|line| format!("{line}\n")).collect()
         });
     }
+    // Callers repeat what they sealed, which is what tells old versions from new ones here.
+    Bus::let_repeat(folder.path());
     let bus = Bus::serve_in(folder);
     let first = bus.request("permit.registration-upload", 1);
     assert!(String::from_utf8_lossy(&first.body).contains("encKey"), "the interface is sealed");

@@ -271,6 +271,7 @@ async fn a_call_that_is_dropped_frees_its_place_and_its_spans_are_abandoned() {
         started_us: 0,
         traceparent: None,
         request_id: None,
+        arrival: Default::default(),
     };
     let left = tokio::time::timeout(ms(300), run(&bench.plan, interface, input, &spans)).await;
     assert!(left.is_err(), "still running when dropped");

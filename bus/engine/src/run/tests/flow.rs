@@ -61,6 +61,7 @@ async fn a_request_that_is_not_json_or_does_not_fit_the_contract_never_reaches_t
         started_us: 0,
         traceparent: None,
         request_id: None,
+        arrival: Default::default(),
     };
     let ran = bench.input(input("{\"idNo\": 1, \"idNo\": 2}"), &spans).await;
     assert_eq!((ran.output.status.as_u16(), ran.fault()), (400, 1001));
@@ -151,6 +152,7 @@ async fn headers_are_shown_to_flows_that_read_them_but_never_credentials() {
         started_us: 0,
         traceparent: None,
         request_id: None,
+        arrival: Default::default(),
     };
     let ran = bench.input(input, &SpanLog::new(now)).await;
     assert_eq!(ran.body, json!({"mine": "1", "key": false}));

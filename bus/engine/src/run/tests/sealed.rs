@@ -82,7 +82,15 @@ fn vault_for(systems: &[SystemDefinition]) -> Vault {
 }
 
 fn sealed_bench(flow: &str, react: impl Fn(&Seen, &Envelope) -> Reaction + Send + Sync + 'static) -> Sealed {
-    let systems = vec![partner(), caller_system()];
+    bench_of(caller_system(), flow, react)
+}
+
+fn bench_of(
+    caller: SystemDefinition,
+    flow: &str,
+    react: impl Fn(&Seen, &Envelope) -> Reaction + Send + Sync + 'static,
+) -> Sealed {
+    let systems = vec![partner(), caller];
     let vault = vault_for(&systems);
     let as_partner = |system: &SystemDefinition| {
         Envelope::compile(&system.envelopes["light"], &vault, Side::Partner).expect("compiles")
@@ -112,6 +120,7 @@ impl Sealed {
             started_us: 0,
             traceparent: None,
             request_id: None,
+            arrival: Default::default(),
         };
         self.bench.input(input, &SpanLog::new(now)).await
     }
@@ -182,6 +191,23 @@ async fn an_envelope_that_does_not_hold_is_refused_without_saying_why() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
     assert_eq!(answers[0]["msg"], fault_codes::BAD_SIGNATURE.text);
     assert_eq!(sealed.call(json!("text")).await.fault(), 1001);
+    assert_eq!(sealed.bench.partners.seen.lock().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_remembered_is_refused_and_never_runs() {
+    let mut caller = caller_system();
+    let envelope = caller.envelopes.get_mut("light").expect("the envelope");
+    envelope.freshness =
+        Some(qiao_vault::FreshnessSpec { nonce: Some("cipher".to_owned()), ..Default::default() });
+    let sealed = bench_of(caller, FLOW, echo);
+    // The node of these tests has no memory.
+    let ran = sealed.call(sealed.seal(&json!({"n": "0"}))).await;
+    assert_eq!((ran.output.status.as_u16(), ran.fault(), &ran.body["repeat"]), (503, 3004, &json!("safe")));
+    let other = sealed.seal(&json!({"n": "1"}));
+    let mut tampered = sealed.seal(&json!({"n": "0"}));
+    tampered["sign"] = other["sign"].clone();
+    assert_eq!(sealed.call(tampered).await.fault(), 2002, "nothing is remembered of what does not hold");
     assert_eq!(sealed.bench.partners.seen.lock().len(), 0);
 }
 
