@@ -164,6 +164,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
             }
         }
     }
+    let alias = instance.as_deref().and_then(|instance| alias(&mut decision, found.stub?, instance, &scope));
     let aim = Aim {
         listener: &listener.id,
         proto: listener.proto,
@@ -181,6 +182,11 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
     let dials = sessions.iter().chain(live.iter()).map(|dial| &**dial).chain(&partner.dials);
     decision.applied = faults::apply(aim, dials, &scope.draws.entropy, instance, dry, now);
     drop(lock);
+    if let Some((alias, copy)) = alias.filter(|_| !dry) {
+        // Nobody knows that key before the answer has left: it need not be one step with the transition.
+        let alias = full_key(&incoming.session, &alias);
+        *partner.runtime.state.lock(&alias).instance(&alias, now) = copy;
+    }
     drop(tables);
 
     let mut stub = found.stub;
@@ -364,6 +370,31 @@ fn transition(state: &State, instance: &mut Instance, scope: &mut AnswerScope<'_
     Ok(())
 }
 
+/// The other key of a stub's state, with the copy kept under it.
+fn alias(
+    decision: &mut Decision,
+    stub: &Stub,
+    instance: &Instance,
+    scope: &AnswerScope<'_>,
+) -> Option<(String, Instance)> {
+    let template = stub.state.as_ref()?.alias.as_ref()?;
+    if decision.problem.is_some() {
+        return None;
+    }
+    let rendered = template.render(scope).map_err(|error| error.to_string());
+    match rendered.map(|value| memo::scalar(&value).map(Cow::into_owned).filter(|text| !text.is_empty())) {
+        Ok(Some(alias)) => Some((alias, instance.clone())),
+        Ok(None) => {
+            decision.problem = Some("state.alias: is no text".into());
+            None
+        }
+        Err(error) => {
+            decision.problem = Some(format!("state.alias: {error}"));
+            None
+        }
+    }
+}
+
 /// The dispatch key, read only where a dial asks for it: reading it may mean reading the body.
 fn facts_item<'f, 'd>(
     partner: &Partner,
@@ -399,10 +430,18 @@ fn render(
 
 /// Keeps what the pushes that follow need of the request.
 fn follow(decision: &mut Decision, stub: &Stub, scope: &AnswerScope<'_>, key: &str, count: u64) {
-    let Some(plan) = &stub.then else { return };
+    let Some(then) = &stub.then else { return };
+    match then.when.as_ref().map_or(Ok(true), |when| when.eval_bool(scope)) {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            decision.problem = Some(format!("then.when: {error}"));
+            return;
+        }
+    }
     let machine = stub.state.as_ref().map_or("main", |state| &*state.machine);
     match Snapshot::of(scope.facts, &scope.params, key, count, machine) {
-        Ok(snapshot) => decision.then = Some((Arc::clone(plan), snapshot)),
+        Ok(snapshot) => decision.then = Some((Arc::clone(&then.plan), snapshot)),
         Err(problem) => decision.problem = Some(problem),
     }
 }

@@ -101,3 +101,6 @@ pub fn read(format: Format, path: &Path) -> Result<Files, String> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod functions;
 mod generate;
 pub mod import;
 mod journal;
+mod keys;
 mod mask;
 mod matching;
 mod origin;
@@ -42,21 +43,8 @@ mod wsdl;
 
 pub use admin::{Operation, admin_operations, admin_router};
 pub use functions::FUNCTIONS;
+pub use keys::{PartnerKey, partner_keys};
 pub use server::{BrokerUrl, MockConfig, MockServer, Ports, Reloaded, StartError, check};
-
-/// The secrets that the partners of a folder ask of those who log in at them, with the partner that names each first. Folders
-/// that cannot be read give none; [`check`] tells why.
-pub fn login_secrets(folder: &std::path::Path) -> Vec<(qiao_vault::KeyRef, String)> {
-    let mut secrets: Vec<(qiao_vault::KeyRef, String)> = Vec::new();
-    for files in files::read(folder).unwrap_or_default() {
-        for key in files.spec.listen.iter().flat_map(compile::carrier::secrets) {
-            if !secrets.iter().any(|(known, _)| *known == key) {
-                secrets.push((key, files.spec.partner.clone()));
-            }
-        }
-    }
-    secrets
-}
 
 /// The JSON Schemas of the files, and of a session opened by the admin API.
 pub fn schemas() -> [(&'static str, serde_json::Value); 5] {

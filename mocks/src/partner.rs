@@ -21,7 +21,7 @@ use crate::{
     origin::Origin,
     overlay::{put_dial, remove_dial},
     pushes::{
-        Plan,
+        Then,
         compile::{Plans, Targets},
     },
     rows::{RowLook, Write},
@@ -115,7 +115,7 @@ pub struct Stub {
     /// Whether the business key's instance is needed: for state, counts or random values.
     pub needs_instance: bool,
     /// What is sent afterwards.
-    pub then: Option<Arc<Plan>>,
+    pub then: Option<Then>,
 }
 
 /// A compiled state rule.
@@ -125,6 +125,7 @@ pub struct State {
     pub to: Option<Box<str>>,
     pub set: Vec<(String, Template)>,
     pub key: Option<Selector>,
+    pub alias: Option<Template>,
 }
 
 pub struct FallbackAnswer {

@@ -53,6 +53,13 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+/// What follows a stub's answer.
+pub struct Then {
+    pub plan: Arc<Plan>,
+    /// Without it, always.
+    pub when: Option<Expression>,
+}
+
 /// One push of a plan.
 pub struct Step {
     pub id: Arc<str>,

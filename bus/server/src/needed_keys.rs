@@ -53,11 +53,7 @@ pub fn needed_keys(definitions: &Definitions) -> Vec<NeededKey> {
     for system in definitions.systems.values() {
         let by = format!("system {}", system.system);
         for required in system.envelopes.values().flat_map(required_keys) {
-            let whose = match required.role {
-                Role::Ours => Whose::Ours,
-                Role::Theirs => Whose::Theirs,
-                Role::Shared => Whose::Shared,
-            };
+            let whose = whose(required.role);
             let (key, kind, purpose) = (required.key, required.kind, required.purpose);
             add(NeededKey { key, kind, purpose, whose, by: by.clone() });
         }
@@ -90,13 +86,29 @@ pub fn node_keys(config: &Config) -> Vec<NeededKey> {
     needed
 }
 
-/// The secrets that mock partners ask of those who log in at them.
+/// The keys that mock partners name: of their envelopes and files, and the secrets that they ask of those who log in at them.
 pub fn mock_keys(folder: &std::path::Path) -> Vec<NeededKey> {
-    let named = qiao_mocks::login_secrets(folder).into_iter();
-    let (kind, purpose, whose) = (KeyKind::Secret, Purpose::Secret, Whose::Shared);
+    let named = qiao_mocks::partner_keys(folder).into_iter();
     named
-        .map(|(key, partner)| NeededKey { key, kind, purpose, whose, by: format!("mock partner {partner}") })
+        .map(|named| {
+            let by = format!("mock partner {}", named.partner);
+            NeededKey {
+                key: named.key,
+                kind: named.kind,
+                purpose: named.purpose,
+                whose: whose(named.role),
+                by,
+            }
+        })
         .collect()
+}
+
+fn whose(role: Role) -> Whose {
+    match role {
+        Role::Ours => Whose::Ours,
+        Role::Theirs => Whose::Theirs,
+        Role::Shared => Whose::Shared,
+    }
 }
 
 /// A constant above as a reference.
@@ -114,4 +126,31 @@ fn credential(system: &SystemDefinition) -> Option<String> {
     let credential = system.credential.as_ref()?;
     let basic = credential.basic.as_ref().map(|basic| basic.password.clone());
     basic.or_else(|| credential.header.as_ref().map(|header| header.value.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use qiao_vault::Vault;
+
+    use super::*;
+    use crate::demo_keys;
+
+    #[test]
+    fn every_partner_of_the_demo_has_its_keys() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mocks");
+        let vault = Vault::in_memory().expect("a vault");
+        for needed in mock_keys(&folder) {
+            demo_keys::generate(&vault, &needed).unwrap_or_else(|error| panic!("{}: {error}", needed.by));
+        }
+        let named =
+            ["bank/mac", "bank/data", "bank/sign", "bank/sftp-password", "medical/secret", "medical/sign"];
+        let others =
+            ["bus/sign", "permit/encrypt", "ems/authorization", "mobile/sp-secret", "unicom/smg-secret"];
+        for name in named.into_iter().chain(others) {
+            assert!(vault.exists(&own_key(&format!("vault:{name}"))), "{name}");
+        }
+        qiao_mocks::check(&folder, &vault).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    }
 }

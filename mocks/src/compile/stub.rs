@@ -183,12 +183,17 @@ fn state(rule: &StateRule, place: &Place<'_>, report: &mut Report) -> Option<Sta
     });
     let set: Option<Vec<_>> = set.collect::<Vec<_>>().into_iter().collect();
     let key = rule.key.as_ref().map(|key| report.selector(&place.at("key"), key, KEYING));
+    let alias = rule
+        .alias
+        .as_ref()
+        .map(|alias| template(&Value::from(alias.as_str()), ANSWERING, &place.at("alias"), report));
     Some(State {
         machine: rule.machine.as_deref().unwrap_or("main").into(),
         within: rule.within.iter().map(|state| state.as_str().into()).collect(),
         to: rule.to.as_deref().map(Into::into),
         set: set?,
         key: flat(key)?,
+        alias: flat(alias)?,
     })
 }
 

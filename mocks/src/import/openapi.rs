@@ -1,4 +1,6 @@
 //! OpenAPI 3.0 and 3.1: a stub for every example of every operation's answers; where there is none, one made of the schema.
+use std::cell::Cell;
+
 use qiao_mappings::strict::Source;
 use regex::Regex;
 use serde_json::{Map, Value, json};
@@ -14,6 +16,8 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 /// Header of a request that asks for another answer than the first: `404`, or an example's name.
 const CHOICE: &str = "x-mock-example";
 const MAX_DEPTH: usize = 10;
+/// Values of one document made of a schema; a schema that refers to itself in many places would go on for ever.
+const MAX_MADE: usize = 5_000;
 
 /// Makes a draft of every description among the files.
 ///
@@ -57,7 +61,7 @@ fn part(name: &str, bytes: &[u8], report: &mut ImportReport) -> Try<Part> {
         Some(version) if version.starts_with("3.0") || version.starts_with("3.1") => {}
         _ => return root.refuse("`openapi` must be 3.0 or 3.1"),
     }
-    let schemas = Schemas { root: &document };
+    let schemas = Schemas { root: &document, made: Cell::new(0) };
     let (mut stubs, mut pointers) = (Vec::new(), Vec::new());
     for (path, item) in root.get("paths").map(|paths| paths.members()).transpose()?.unwrap_or_default() {
         if path
@@ -192,7 +196,7 @@ fn examples(content: &At<'_>, schemas: &Schemas<'_>) -> Try<Vec<(Option<String>,
     }
     if found.is_empty() {
         let document = match content.get("schema") {
-            Some(schema) => schemas.example(schema, 0)?,
+            Some(schema) => schemas.document(schema)?,
             None => json!({}),
         };
         found.push((None, document));
@@ -202,6 +206,8 @@ fn examples(content: &At<'_>, schemas: &Schemas<'_>) -> Try<Vec<(Option<String>,
 
 struct Schemas<'v> {
     root: &'v Value,
+    /// Values made for the document at hand.
+    made: Cell<usize>,
 }
 
 impl<'v> Schemas<'v> {
@@ -221,7 +227,18 @@ impl<'v> Schemas<'v> {
         at.refuse("references go round in a circle")
     }
 
+    /// A document of a schema.
+    fn document(&self, schema: At<'v>) -> Try<Value> {
+        self.made.set(0);
+        self.example(schema, 0)
+    }
+
+    /// Null where the schema nests deeper, or asks for more, than a document made of it may hold.
     fn example(&self, schema: At<'v>, depth: usize) -> Try<Value> {
+        self.made.set(self.made.get() + 1);
+        if depth > MAX_DEPTH || self.made.get() > MAX_MADE {
+            return Ok(Value::Null);
+        }
         let schema = self.resolve(schema)?;
         for key in ["example", "const", "default"] {
             if let Some(given) = schema.get(key) {

@@ -11,11 +11,11 @@ use qiao_mappings::{Codec, CodecSpec, Expression, strict::did_you_mean};
 use qiao_wire::frame::{FrameSpec, LengthForm, LengthSpec};
 use serde_json::Value;
 
-use super::{Move, Plan, Route, Step, Target};
+use super::{Move, Plan, Route, Step, Target, Then};
 use crate::{
     compile::{
         forms::{self, Sealers, flat, template},
-        report::{PUSHING, Place, Report},
+        report::{ANSWERING, PUSHING, Place, Report},
     },
     functions::Environment,
     spec::{AnswerForm, PlanSpec, PushSpec, StateRule, StepSpec, ThenSpec},
@@ -169,8 +169,9 @@ pub fn then(
     plans: &Plans,
     place: &Place<'_>,
     report: &mut Report,
-) -> Option<Arc<Plan>> {
-    match (&spec.plan, spec.steps.is_empty()) {
+) -> Option<Then> {
+    let when = spec.when.as_ref().map(|text| condition(text, ANSWERING, &place.at("when"), report));
+    let plan = match (&spec.plan, spec.steps.is_empty()) {
         (Some(name), true) => {
             let plan = plans.get(name).cloned();
             if plan.is_none() {
@@ -191,7 +192,8 @@ pub fn then(
             report.add(place, "either `plan` or `steps`");
             None
         }
-    }
+    };
+    Some(Then { plan: plan?, when: flat(when)? })
 }
 
 fn steps(specs: &[StepSpec], targets: &Targets, place: &Place<'_>, report: &mut Report) -> Option<Vec<Step>> {
@@ -230,8 +232,8 @@ fn step(spec: &StepSpec, targets: &Targets, place: &Place<'_>, report: &mut Repo
 }
 
 fn moving(rule: &StateRule, place: &Place<'_>, report: &mut Report) -> Option<Move> {
-    if !rule.within.is_empty() || rule.key.is_some() {
-        report.add(place, "a step has neither `in` nor `key`: use `when`, and the key of the plan");
+    if !rule.within.is_empty() || rule.key.is_some() || rule.alias.is_some() {
+        report.add(place, "a step has neither `in`, `key` nor `alias`: use `when`, and the key of the plan");
     }
     let set = rule.set.iter().map(|(name, value)| {
         Some((name.clone(), template(value, PUSHING, &place.member("set", name), report)?))

@@ -63,6 +63,9 @@ pub struct StateRule {
     /// JSONPath that replaces the partner's `instance.key` for this stub; may read `$.params`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Template of another key under which a copy of what is stored, and of the states, is found afterwards: a number that was given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
 }
 
 /// The answer. At most one of `json`, `wire`, `text`, `bodyFile` and `soapFault`.

@@ -1,5 +1,5 @@
 //! The bank: sealed messages over TCP, batch files over SFTP with an ordinary client.
-use std::{path::Path, process::Stdio};
+use std::{net::SocketAddr, path::Path, process::Stdio};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::BytesMut;
@@ -69,7 +69,11 @@ async fn bank() -> Bank {
     let password = key("vault:bank/sftp-password");
     vault.import(&password, KeyKind::Secret, Purpose::Secret, b"correct-horse").expect("a secret");
     let envelope = Envelope::compile(envelope, &vault, Side::Bus).expect("an envelope");
-    let mocks = serve_with(&[("bank/partner.yaml", &yaml)], vault.clone(), |_| {});
+    let mocks = serve_with(
+        &[("city/city.yaml", crate::help::CITY), ("bank/partner.yaml", &yaml)],
+        vault.clone(),
+        |_| {},
+    );
     let stop = json!({"stopAt": "2026-11-22T09:00:00+08:00"});
     assert_eq!(mocks.admin("PUT", "/api/mocks/clock", Some(&stop)).await.status, 200);
     Bank { mocks, vault, envelope, desk }
@@ -80,32 +84,39 @@ fn xml(spec: Value) -> Codec {
     Codec::compile(&spec).expect("a codec")
 }
 
+/// A sealed message and its opened answer; the header's code where nothing is sealed.
+pub async fn exchange(
+    addr: SocketAddr,
+    envelope: &Envelope,
+    code: &str,
+    business: &Value,
+) -> Result<Value, String> {
+    let inner = xml(json!({"codec": "xml", "charset": "gb18030", "element": "data"}));
+    let outer = xml(json!({"codec": "xml", "charset": "gb18030"}));
+    let sealed = envelope.seal(&inner.encode(business).expect("encodes"), &Params::new()).expect("seals");
+    let header = json!({"version": "1.0", "ref": "R1", "buscd": code, "sender": "CARD", "recver": "BANK", "sign": sealed["sign"]});
+    let message = outer.encode(&json!({"msgtext": {"grphdr": header, "busitext": sealed["busitext"]}}));
+    let message = message.expect("encodes");
+    let mut line = TcpStream::connect(addr).await.expect("connects");
+    line.write_all(&[format!("{:08}", message.len()).as_bytes(), &message].concat()).await.expect("written");
+    let mut head = [0; 8];
+    timeout(PATIENCE, line.read_exact(&mut head)).await.expect("in time").expect("a length");
+    let mut answer = vec![0; std::str::from_utf8(&head).expect("digits").parse().expect("digits")];
+    timeout(PATIENCE, line.read_exact(&mut answer)).await.expect("in time").expect("a message");
+    let wire = outer.decode(&answer).expect("XML").document["msgtext"].clone();
+    if wire["busitext"].is_null() {
+        return Err(wire["grphdr"]["appcode"].as_str().unwrap_or_default().to_owned());
+    }
+    let plain = envelope.open(&wire, &Params::new()).map_err(|error| error.to_string())?;
+    let inner = xml(json!({"codec": "xml", "charset": "gb18030", "unwrap": true}));
+    Ok(inner.decode(&plain).expect("XML").document)
+}
+
 impl Bank {
     /// A sealed message and its opened answer; the header's code where nothing is sealed.
     async fn ask(&self, code: &str, business: &Value) -> Result<Value, String> {
-        let inner = xml(json!({"codec": "xml", "charset": "gb18030", "element": "data"}));
-        let outer = xml(json!({"codec": "xml", "charset": "gb18030"}));
-        let sealed =
-            self.envelope.seal(&inner.encode(business).expect("encodes"), &Params::new()).expect("seals");
-        let header = json!({"version": "1.0", "ref": "R1", "buscd": code, "sender": "CARD", "recver": "BANK", "sign": sealed["sign"]});
-        let message = outer.encode(&json!({"msgtext": {"grphdr": header, "busitext": sealed["busitext"]}}));
-        let message = message.expect("encodes");
         let addr = self.mocks.server.listener_addr("bank", "line").expect("listens");
-        let mut line = TcpStream::connect(addr).await.expect("connects");
-        line.write_all(&[format!("{:08}", message.len()).as_bytes(), &message].concat())
-            .await
-            .expect("written");
-        let mut head = [0; 8];
-        timeout(PATIENCE, line.read_exact(&mut head)).await.expect("in time").expect("a length");
-        let mut answer = vec![0; std::str::from_utf8(&head).expect("digits").parse().expect("digits")];
-        timeout(PATIENCE, line.read_exact(&mut answer)).await.expect("in time").expect("a message");
-        let wire = outer.decode(&answer).expect("XML").document["msgtext"].clone();
-        if wire["busitext"].is_null() {
-            return Err(wire["grphdr"]["appcode"].as_str().unwrap_or_default().to_owned());
-        }
-        let plain = self.envelope.open(&wire, &Params::new()).map_err(|error| error.to_string())?;
-        let inner = xml(json!({"codec": "xml", "charset": "gb18030", "unwrap": true}));
-        Ok(inner.decode(&plain).expect("XML").document)
+        exchange(addr, &self.envelope, code, business).await
     }
 
     /// Runs commands in OpenSSH's sftp; whether all went well, and what it said.

@@ -14,6 +14,9 @@ use tokio::{
 /// No test waits longer for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Few people, for partners that look at shared tables.
+pub const CITY: &str = "city: v1\nseed: 1\ncitizens: 10\n";
+
 /// A running server and its folder.
 pub struct Mocks {
     pub folder: TempDir,

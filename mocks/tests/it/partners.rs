@@ -1,12 +1,21 @@
-//! The partners of this folder answer in their own protocols.
-use std::path::Path;
+//! The partners of this folder answer in their own protocols, over sockets and in their envelopes: each of their stubs is asked.
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 
 use qiao_mappings::{Codec, CodecSpec, strict::Source};
-use qiao_mocks::{MockConfig, MockServer, Ports, login_secrets, spec::PartnerSpec};
-use qiao_vault::{Envelope, KeyKind, Params, Purpose, Side, Vault, required_keys};
-use serde_json::{Value, json};
+use qiao_mocks::{MockConfig, MockServer, Ports, partner_keys, spec::PartnerSpec};
+use qiao_vault::{Envelope, KeyKind, Params, Side, Vault};
+use serde_json::{Map, Value, json};
 
 use crate::help::{Client, Reply};
+
+mod carriers;
+mod ems;
+mod hotline;
+mod medical;
+mod packs;
+mod police;
+mod sms;
+mod soap;
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -18,129 +27,119 @@ fn spec(partner: &str) -> PartnerSpec {
     source.decode().expect("a partner")
 }
 
-/// A server over all partners, with keys made up for every envelope.
-fn serve() -> (MockServer, Vault) {
-    let vault = Vault::in_memory().expect("a vault");
-    for partner in ["ems", "permit"] {
-        for key in spec(partner).envelopes.values().flat_map(required_keys) {
-            if !vault.exists(&key.key) {
-                vault.generate(&key.key, key.kind, key.purpose).expect("a key");
-            }
+/// All partners with the whole city, and keys as the demo makes them.
+struct Partners {
+    server: MockServer,
+    vault: Vault,
+}
+
+impl Partners {
+    fn serve() -> Self {
+        Self::pushing_to("http://127.0.0.1:1".into())
+    }
+
+    /// The same; pushes go to that address in place of the bus.
+    fn pushing_to(bus: String) -> Self {
+        let vault = Vault::in_memory().expect("a vault");
+        for key in partner_keys(folder()) {
+            let made = match key.kind {
+                KeyKind::Secret => vault.import(&key.key, key.kind, key.purpose, b"0123456789abcdef"),
+                _ => vault.generate(&key.key, key.kind, key.purpose),
+            };
+            made.expect("a key");
         }
+        let config = MockConfig {
+            ports: Ports::Free,
+            admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            parameters: Map::from_iter([("bus".to_owned(), Value::from(bus))]),
+            ..MockConfig::new(folder())
+        };
+        let server = MockServer::start(config, vault.clone());
+        Self { server: server.unwrap_or_else(|error| panic!("{error}")), vault }
     }
-    for (key, _) in login_secrets(folder()) {
-        vault.import(&key, KeyKind::Secret, Purpose::Secret, b"0123456789abcdef").expect("a secret");
+
+    async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        Client::to(self.server.addr()).await.send(method, path, &[], body).await.expect("an answer")
     }
-    let config = MockConfig { ports: Ports::Free, ..MockConfig::new(folder()) };
-    let server = MockServer::start(config, vault.clone());
-    (server.unwrap_or_else(|error| panic!("{error}")), vault)
-}
 
-async fn post(server: &MockServer, path: &str, body: &[u8]) -> Reply {
-    let body = std::str::from_utf8(body).expect("text");
-    Client::to(server.addr()).await.send("POST", path, &[], body).await.expect("an answer")
-}
+    async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send("POST", path, &body.to_string()).await
+    }
 
-fn soap() -> Codec {
-    let spec: CodecSpec = serde_json::from_value(json!({"codec": "soap"})).expect("a codec");
-    Codec::compile(&spec).expect("a codec")
-}
+    async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "").await
+    }
 
-async fn call(server: &MockServer, path: &str, document: &Value) -> (Reply, Value) {
-    let reply = post(server, path, &soap().encode(document).expect("SOAP")).await;
-    let answer =
-        soap().decode(&reply.body).unwrap_or_else(|error| panic!("{error}: {}", reply.text())).document;
-    (reply, answer)
+    async fn admin(&self, method: &str, path: &str, body: Value) -> Reply {
+        let mut client = Client::to(self.server.admin_addr().expect("an admin API")).await;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [("content-type", "application/json")];
+        let reply = client.send(method, path, &headers, &body).await.expect("an answer");
+        assert_eq!(reply.status, 200, "{method} {path}: {}", reply.text());
+        reply
+    }
+
+    /// Lets the clock stand still on a morning.
+    async fn stop_clock(&self) {
+        self.admin("PUT", "/api/mocks/clock", json!({"stopAt": "2026-03-01T08:00:00+08:00"})).await;
+    }
+
+    async fn advance(&self, by: &str) {
+        self.admin("POST", "/api/mocks/clock/advance", json!({"by": by})).await;
+    }
+
+    fn envelope(&self, partner: &str, name: &str) -> Envelope {
+        Envelope::compile(&spec(partner).envelopes[name], &self.vault, Side::Bus).expect("an envelope")
+    }
+
+    /// Asks by SOAP; the reply and its document.
+    async fn soap(&self, path: &str, document: &Value) -> (Reply, Value) {
+        let codec: CodecSpec = serde_json::from_value(json!({"codec": "soap"})).expect("a codec");
+        let codec = Codec::compile(&codec).expect("a codec");
+        let body = String::from_utf8(codec.encode(document).expect("SOAP")).expect("text");
+        let reply = self.send("POST", path, &body).await;
+        let answer = codec.decode(&reply.body);
+        let answer = answer.unwrap_or_else(|error| panic!("{error}: {}", reply.text())).document;
+        (reply, answer)
+    }
+
+    /// The journal shows that every stub of a partner has answered.
+    async fn each_stub_was_asked(&self, partner: &str) {
+        let stubs =
+            self.admin("GET", &format!("/api/mocks/partners/{partner}/stubs"), Value::Null).await.json();
+        let stubs = stubs["stubs"].as_array().expect("stubs").iter();
+        let stubs: BTreeSet<String> =
+            stubs.map(|stub| stub["label"].as_str().expect("a label").into()).collect();
+        let journal = format!("/api/mocks/journal?partner={partner}&limit=500");
+        let journal = self.admin("GET", &journal, Value::Null).await.json();
+        let entries = journal["entries"].as_array().expect("entries").iter();
+        let asked: BTreeSet<String> =
+            entries.filter_map(|entry| entry["stub"].as_str().map(Into::into)).collect();
+        let never: Vec<&String> = stubs.difference(&asked).collect();
+        assert!(!stubs.is_empty() && never.is_empty(), "never asked: {never:?}");
+    }
 }
 
 #[tokio::test]
-async fn the_social_insurance_partner_answers_json_by_person() {
-    let (server, _) = serve();
-    let body = json!({"idNo": "310101199003074511", "until": "202610"}).to_string();
-    let reply = post(&server, "/hrss/contribution/continuous", body.as_bytes()).await;
-    assert_eq!(
-        (reply.status, &reply.json()["data"]["continuousMonths"]),
-        (200, &json!(18)),
-        "{}",
-        reply.text()
-    );
-}
-
-#[tokio::test]
-async fn the_card_partner_answers_soap_by_operation() {
-    let (server, _) = serve();
-    let (reply, answer) = call(&server, "/card", &json!({"cardQuery": {"idNo": "310101199003074511"}})).await;
-    assert_eq!((reply.stub(), &answer["cardQueryResponse"]["code"]), ("card-query", &json!("0")));
-    let (reply, _) = call(&server, "/card", &json!({"cardQuery": {"idNo": "820000199001011224"}})).await;
-    assert_eq!(reply.stub(), "card-query-unknown");
-}
-
-#[tokio::test]
-async fn the_permit_partner_opens_seals_and_remembers() {
-    let (server, vault) = serve();
-    let permit = spec("permit");
-    let envelope = Envelope::compile(&permit.envelopes["light"], &vault, Side::Bus).expect("an envelope");
-    let mut numbers = Vec::new();
-    for expected in ["0", "1004"] {
-        let plain = json!({"bizNo": "RP-1", "person": {"name": "张三"}}).to_string();
-        let sealed = envelope.seal(plain.as_bytes(), &Params::new()).expect("sealed");
-        let (_, answer) = call(&server, "/permit", &json!({"registrationUpload": sealed})).await;
-        let plain = envelope.open(&answer["registrationUploadResponse"], &Params::new()).expect("opens");
-        let plain: Value = serde_json::from_slice(&plain).expect("JSON");
-        assert_eq!(plain["code"], expected, "{plain}");
-        numbers.push(plain["acceptNo"].clone());
-    }
-    assert!(numbers[0].as_str().is_some_and(|number| number.starts_with("JZ") && number.len() == 14));
-    assert_eq!(numbers[0], numbers[1]);
-}
-
-/// A login at one of the carriers' partners, and what a message to `number` is answered with.
-async fn submit(server: &MockServer, number: &str, text: &str) -> u32 {
-    use qiao_wire::cmpp::{Command, Pdu, Version};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let addr = server.listener_addr("mobile", "ismg").expect("a gateway");
-    let mut stream = tokio::net::TcpStream::connect(addr).await.expect("a connection");
-    let source_addr = qiao_wire::FixedText::new("901234").expect("fits");
-    let authenticator_source =
-        qiao_wire::cmpp::auth::source(&source_addr, b"0123456789abcdef", 1_121_120_000);
-    let connect = qiao_wire::cmpp::Connect {
-        source_addr,
-        authenticator_source,
-        version: 0x30,
-        timestamp: 1_121_120_000,
+async fn the_social_insurance_partner_answers_by_person() {
+    let partners = Partners::serve();
+    let ask = async |path: &str, id_no: &str| {
+        partners.post(&format!("/hrss{path}"), json!({"idNo": id_no, "until": "202610", "months": 6})).await
     };
-    let submit = qiao_wire::cmpp::Submit {
-        msg_fmt: 8,
-        src_id: qiao_wire::FixedText::new("1068123401").expect("fits"),
-        dest_terminal_id: qiao_wire::cmpp::Destinations::one(
-            qiao_wire::cmpp::TerminalId::new(number).expect("fits"),
-        ),
-        msg_content: qiao_wire::Content(qiao_wire::sms::Encoding::Ucs2.encode(text).expect("text")),
-        ..Default::default()
-    };
-    for (sequence, command) in [(1, Command::Connect(connect)), (2, Command::Submit(submit))] {
-        let frame = Pdu { sequence, command }.encode(Version::V30).expect("a frame");
-        stream.write_all(&frame).await.expect("written");
+    for (path, id_no, stub, status, months) in [
+        ("/contribution/continuous", "310101199003074511", "contribution-known", 200, json!(18)),
+        ("/contribution/continuous", "310115200002290021", "contribution-known", 200, json!(3)),
+        ("/contribution/continuous", "820000199001011224", "contribution-unknown-person", 200, Value::Null),
+        ("/contribution/continuous", "810000198507120034", "contribution-busy", 503, Value::Null),
+        ("/contribution/continuous", "110101197001010016", "contribution-default", 200, json!(12)),
+        ("/insurance/query", "310101199003074511", "insurance-known", 200, Value::Null),
+        ("/insurance/query", "110101197001010016", "insurance", 200, Value::Null),
+    ] {
+        let reply = ask(path, id_no).await;
+        assert_eq!((reply.stub(), reply.status), (stub, status), "{}", reply.text());
+        assert_eq!(reply.json()["data"]["continuousMonths"], months, "{}", reply.text());
     }
-    let mut answers = [0; 33 + 24];
-    let read = tokio::time::timeout(crate::help::PATIENCE, stream.read_exact(&mut answers)).await;
-    read.expect("in time").expect("two answers");
-    match Pdu::decode(&answers[33..], Version::V30).expect("an answer").command {
-        Command::SubmitResp(resp) => resp.result.0,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn the_mobile_partner_takes_signed_messages_and_refuses_forbidden_numbers() {
-    let (server, _) = serve();
-    assert_eq!(submit(&server, "13812345678", "【上海民政】您的申请已受理").await, 0);
-    assert_eq!(submit(&server, "13812345678", "没有签名").await, 5);
-    assert_eq!(submit(&server, "13812340000", "【上海民政】x").await, 13);
-    assert_eq!(submit(&server, "13812340007", "【上海民政】x").await, 8);
-    assert_eq!(submit(&server, "13812340007", "【上海民政】x").await, 0);
-    for (partner, listener) in [("telecom", "smgw"), ("unicom", "smg")] {
-        assert!(server.listener_addr(partner, listener).is_some(), "{partner}");
-    }
+    let passes = ask("/contribution/continuous", "310115200002290021").await.json();
+    assert_eq!(passes["data"]["pass"], false, "three months are less than six");
+    partners.each_stub_was_asked("hrss").await;
 }

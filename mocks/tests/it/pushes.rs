@@ -20,21 +20,33 @@ mod faults;
 
 /// Someone who is pushed to.
 #[derive(Default)]
-struct Receiver {
+pub struct Receiver {
     heard: Mutex<Vec<(String, Value)>>,
     /// Statuses to answer with; 200 when there are none left.
     statuses: Mutex<VecDeque<u16>>,
     more: Notify,
+    /// The code of its answers.
+    code: &'static str,
 }
 
 impl Receiver {
     async fn start() -> (Arc<Self>, String) {
-        let receiver = Arc::<Self>::default();
+        Self::acknowledging("00000").await
+    }
+
+    /// Acknowledges by that code.
+    pub async fn acknowledging(code: &'static str) -> (Arc<Self>, String) {
+        let receiver = Arc::new(Self { code, ..Self::default() });
         let router = Router::new().fallback(any(hear)).with_state(Arc::clone(&receiver));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move { axum::serve(listener, router).await });
         (receiver, format!("http://{address}"))
+    }
+
+    /// What came, in order.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.heard.lock().iter().map(|(_, body)| body.clone()).collect()
     }
 
     fn steps(&self) -> Vec<String> {
@@ -67,7 +79,7 @@ async fn hear(
     receiver.heard.lock().push((uri.path().to_owned(), document));
     receiver.more.notify_waiters();
     let status = receiver.statuses.lock().pop_front().unwrap_or(200);
-    (StatusCode::from_u16(status).expect("a status"), json!({"code": "00000"}).to_string())
+    (StatusCode::from_u16(status).expect("a status"), json!({"code": receiver.code}).to_string())
 }
 
 const TRACK: &str = r#"
