@@ -10,9 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod devices;
+mod time_stamps;
 mod vault;
 
 pub use devices::{DecryptName, DeviceConfig, DeviceKeyConfig, RemoteConfig, SdfConfig, UnsealDevice};
+pub use time_stamps::TimeStampConfig;
 pub use vault::{UnsealBy, VaultConfig, VaultStorage};
 
 /// The settings of one bus node. Relative paths are relative to the file.
@@ -42,6 +44,9 @@ pub struct Config {
     /// What was signed is what runs: `qiao serve` needs it. `off` for a node that is not in production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<IntegrityConfig>,
+    /// Who stamps the time on evidence; nobody when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_stamps: Option<TimeStampConfig>,
     /// The file these settings were read from; none where a program made them.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -298,6 +303,8 @@ impl Config {
             return Err(ConfigError::Unusable { file: file.into(), message });
         }
         config.vault.check(file)?;
+        let stamps = config.time_stamps.as_ref().map_or(Ok(()), TimeStampConfig::check);
+        stamps.map_err(|message| ConfigError::Unusable { file: file.into(), message })?;
         config.no_cleartext().map_err(|message| ConfigError::Unusable { file: file.into(), message })?;
         Ok(config)
     }
@@ -327,6 +334,7 @@ impl Config {
             .chain(self.gateway.certificate.as_mut())
             .chain(self.gateway.key.as_mut())
             .chain(self.mocks.as_mut().map(|mocks| &mut mocks.folder))
+            .chain(self.time_stamps.as_mut().and_then(|stamps| stamps.authorities.as_mut()))
             .chain(self.integrity.as_mut().into_iter().flat_map(IntegrityConfig::paths));
         for path in paths {
             *path = base.join(&*path);

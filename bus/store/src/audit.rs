@@ -11,7 +11,7 @@ use std::{
 use qiao_core::{CallId, StoreError};
 use serde::Serialize;
 
-pub use evidence::{Evidence, EvidenceError, export};
+pub use evidence::{Evidence, EvidenceError, EvidenceStamp, export};
 
 use crate::{Checkpoint, sqlite};
 

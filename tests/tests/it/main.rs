@@ -17,3 +17,4 @@ mod refusals;
 mod reloads;
 mod repeats;
 mod serving;
+mod time_stamps;

@@ -10,14 +10,18 @@ use qiao_store::{
     Checkpoint,
     audit::{self, Audit, Evidence, Trust, WalkedLog},
 };
-use qiao_vault::{KeyRef, Vault};
+use qiao_vault::{KeyRef, Vault, timestamp::TimeStamp};
 use serde_json::json;
+
+mod stamp;
 
 use super::{Failed, NodeArguments, out::say, show, trace};
 use crate::{config::Config, integrity, unseal};
 
 /// How long an export waits for a running node to ship and sign the call.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A checkpoint's time is the bus's, a stamp's the authority's: their clocks may differ so much.
+const CLOCKS_APART_MS: i64 = 5 * 60_000;
 /// An evidence file is at most this long.
 const MOST: u64 = 32 << 20;
 
@@ -38,16 +42,20 @@ enum Action {
 #[derive(clap::Args)]
 struct Verify {
     /// Settings of the node: its data folder, and its vault with the keys to be trusted
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["public_key", "file"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["public_key", "stamp_authorities"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArguments,
-    /// Check evidence that `qiao audit export` wrote, instead of a node's records; needs neither node nor vault
+    /// Check evidence that `qiao audit export` wrote, instead of a node's records; needs neither node nor vault. With --config
+    /// the checkpoint's key and the time stamp's authority must be the settings'.
     #[arg(long, value_name = "FILE", conflicts_with = "contains")]
     file: Option<PathBuf>,
     /// The only key to be trusted, as `qiao keys export-public vault:audit/sign` prints it
     #[arg(long, value_name = "HEX")]
     public_key: Option<String>,
+    /// Root certificates (PEM or DER) of the time-stamp authority that the evidence must be stamped by
+    #[arg(long, value_name = "FILE", requires = "file")]
+    stamp_authorities: Option<PathBuf>,
     /// A link that an earlier audit ended with: it must still be in the chain, or the end was cut off
     #[arg(long, value_name = "LINK")]
     contains: Option<String>,
@@ -65,6 +73,12 @@ struct Export {
     /// File to write; standard output when left out
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Have the time stamped by the authority that the settings name under `timeStamps`
+    #[arg(long, requires = "config")]
+    time_stamp: bool,
+    /// Settings of the node, whose data folder they name
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
@@ -164,12 +178,19 @@ fn verify_file(arguments: &Verify) -> Result<(), Failed> {
     let text = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
     let evidence: Evidence = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
     let record = evidence.verify(given.as_ref()).map_err(|error| failed(error.to_string()))?;
+    let config = arguments.config.as_deref().map(Config::read).transpose()?;
+    if let Some(config) = &config {
+        of_vault(&evidence.checkpoint, &unseal::open(&config.vault)?).map_err(failed)?;
+    }
+    let stamp = stamp_of(arguments, config.as_ref(), &evidence).map_err(|why| failed(why.0))?;
+    let trusted = given.is_some() || config.is_some();
     let checkpoint = &evidence.checkpoint;
     if arguments.json {
         say!(
             "{}",
             json!({"call": record.id, "log": evidence.log, "record": evidence.number, "signedUs": checkpoint.time_us,
-                "key": checkpoint.key, "publicKey": checkpoint.public_key, "trusted": given.is_some()})
+                "key": checkpoint.key, "publicKey": checkpoint.public_key, "trusted": trusted,
+                "stampedMs": stamp.as_ref().map(|stamp| stamp.time)})
         );
         return Ok(());
     }
@@ -182,16 +203,55 @@ fn verify_file(arguments: &Verify) -> Result<(), Failed> {
         checkpoint.key,
         checkpoint.time_us
     );
-    if given.is_none() {
+    match (&stamp, &evidence.time_stamp) {
+        (Some(stamp), _) => say!("stamped at {} ms by an authority that is trusted", stamp.time),
+        (None, Some(_)) => {
+            say!(
+                "It carries a time stamp, which was not checked: name its authority with --stamp-authorities"
+            );
+        }
+        (None, None) => {}
+    }
+    if !trusted {
         say!("Nothing vouches for the key here. Compare it with the bus's, or name that with --public-key:");
         say!("  {}", checkpoint.public_key);
     }
     Ok(())
 }
 
+/// The evidence's time stamp, checked where somebody says whom to trust for it. Where they do, it must be there, and the checkpoint
+/// must not claim to be later.
+fn stamp_of(
+    arguments: &Verify,
+    config: Option<&Config>,
+    evidence: &Evidence,
+) -> Result<Option<TimeStamp>, Failed> {
+    let roots = match (&arguments.stamp_authorities, config) {
+        (Some(file), _) => stamp::certificates(file)?,
+        (None, Some(config)) if config.time_stamps.is_some() && evidence.time_stamp.is_some() => {
+            stamp::roots(config)?
+        }
+        _ => return Ok(None),
+    };
+    let stamp = stamp::check(evidence, &roots).map_err(Failed)?;
+    let Some(stamp) = stamp else {
+        return Err(Failed("it carries no time stamp".to_owned()));
+    };
+    if evidence.checkpoint.time_us / 1000 > stamp.time + CLOCKS_APART_MS {
+        return Err(Failed("its checkpoint claims to be later than its time stamp".to_owned()));
+    }
+    Ok(Some(stamp))
+}
+
 fn export(arguments: &Export) -> Result<(), Failed> {
-    let data = &arguments.node.node;
-    let evidence = super::runtime(Some(1))?.block_on(signed(data, arguments.call_id))?;
+    let config = arguments.config.as_deref().map(Config::read).transpose()?;
+    let data = config.as_ref().map_or(&arguments.node.node, |config| &config.data);
+    let runtime = super::runtime(Some(1))?;
+    let mut evidence = runtime.block_on(signed(data, arguments.call_id))?;
+    let stamp = match &config {
+        Some(config) if arguments.time_stamp => Some(runtime.block_on(stamp::add(&mut evidence, config))?),
+        _ => None,
+    };
     let text = serde_json::to_string_pretty(&evidence)?;
     let Some(file) = &arguments.out else {
         say!("{text}");
@@ -204,6 +264,9 @@ fn export(arguments: &Export) -> Result<(), Failed> {
         file.display(),
         evidence.following.len()
     );
+    if let Some(stamp) = stamp {
+        say!("stamped at {} ms", stamp.time);
+    }
     Ok(())
 }
 

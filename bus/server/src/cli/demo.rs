@@ -127,6 +127,7 @@ pub fn config(arguments: &Arguments) -> Config {
         workers: None,
         grace: None,
         integrity: Some(IntegrityConfig::OFF),
+        time_stamps: None,
         file: None,
     }
 }

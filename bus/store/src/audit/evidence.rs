@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use qiao_core::{CallId, CallRecord, StoreError};
+use qiao_vault::timestamp::StampHash;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +35,20 @@ pub struct Evidence {
     /// SM3 of every record after it up to the checkpoint, in hex.
     pub following: Vec<String>,
     pub checkpoint: Checkpoint,
+    /// Says that an authority saw the signed checkpoint, and with it the record, at a time of its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_stamp: Option<EvidenceStamp>,
     /// The same record for reading. A check compares it with the binary form.
     pub shown: serde_json::Value,
+}
+
+/// A time stamp over [`Evidence::stamped`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EvidenceStamp {
+    pub hash: StampHash,
+    /// The token (RFC 3161 §2.4.2) in hex.
+    pub token: String,
 }
 
 /// Why evidence proves nothing.
@@ -56,6 +69,11 @@ pub enum EvidenceError {
 }
 
 impl Evidence {
+    /// What a time stamp is over: the checkpoint's text, a line end, and its signature in hex.
+    pub fn stamped(&self) -> Vec<u8> {
+        format!("{}\n{}", self.checkpoint.text(), self.checkpoint.signature).into_bytes()
+    }
+
     /// Checks everything; gives the record. With a public key (x ‖ y) the signature must be that key's; without one it is the key
     /// named in the checkpoint, and whoever relies on it must know that key to be the bus's.
     ///
@@ -141,6 +159,7 @@ pub fn export(data: &Path, call: CallId) -> Result<Evidence, StoreError> {
         record: hex(&payload),
         following,
         checkpoint,
+        time_stamp: None,
         shown: serde_json::to_value(&record).map_err(|error| missing(&error.to_string()))?,
     })
 }
