@@ -63,19 +63,57 @@ pub struct Blocks<'a> {
 }
 
 /// How a device is doing, for health and operators. Says nothing secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStatus {
     pub name: String,
-    /// `sdf` or `remote`.
-    pub kind: &'static str,
+    pub kind: DeviceKind,
     /// Whether the last contact succeeded; true before the first.
     pub answering: bool,
     /// Sessions or connections open, and the most there may be.
     pub open: usize,
     pub most: usize,
-    /// What went wrong last, with the device's own code.
+    /// Of those open, the ones that compute now.
+    pub in_use: usize,
+    /// Calls that wait for a free one.
+    pub waiting: usize,
+    /// Calls since the start that the device did not do; data that it refused is none.
+    pub failures: u64,
+    /// What went wrong last, with the device's own code, and when, in Unix seconds.
     pub last_failure: Option<String>,
+    pub last_failure_at: Option<i64>,
+}
+
+/// How a device is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    Sdf,
+    Remote,
+}
+
+/// The failures of a device.
+#[derive(Default)]
+pub(crate) struct Failures {
+    count: u64,
+    last: Option<String>,
+    at: Option<i64>,
+}
+
+impl Failures {
+    /// Counts one; `words` replaces what went wrong last, where the device said something.
+    pub(crate) fn add(&mut self, words: Option<String>) {
+        self.count += 1;
+        self.at = Some(crate::vault::now());
+        self.last = words.or_else(|| self.last.take());
+    }
+
+    /// Fills what a status says of failures.
+    pub(crate) fn tell(&self, status: &mut DeviceStatus) {
+        status.failures = self.count;
+        status.last_failure.clone_from(&self.last);
+        status.last_failure_at = self.at;
+    }
 }
 
 /// A device or service that computes with keys it keeps. Every call blocks, within the implementation's own deadline,

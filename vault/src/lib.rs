@@ -29,7 +29,7 @@ pub use envelope::{
     required_keys,
 };
 pub use error::VaultError;
-pub use external::{DeviceStatus, ExternalKey, KeyDevice};
+pub use external::{DeviceKind, DeviceStatus, ExternalKey, KeyDevice};
 pub use field::{FieldStore, Mask, Protected, ProtectedField, Reencrypted};
 pub use format::{CipherFormat, CipherOrder, PointForm, SignatureFormat};
 pub use key::{KeyInfo, KeyKind, KeyRef, KeyState, Purpose, Rotation};

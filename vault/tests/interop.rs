@@ -1,7 +1,14 @@
 //! Every operation of every provider against every other, on a thousand random keys and messages: leading zeros, short and
 //! large ones. With the feature `tongsuo` that is Tongsuo against the pure provider; without it, the pure one against itself.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-use qiao_vault::{CryptoError, Padding, Provider, PureProvider, Sm4Mode, provider::by_name, self_test};
+use qiao_vault::{
+    CryptoError, Padding, Provider, PureProvider, Sm4Mode,
+    provider::{
+        agreement::{Exchange, Initiative, Peer},
+        by_name,
+    },
+    self_test,
+};
 use std::sync::Arc;
 
 fn providers() -> Vec<Arc<dyn Provider>> {
@@ -100,6 +107,43 @@ fn sm3_sm4_and_hmac_agree_on_a_thousand_messages() {
             let cipher = one.sm4_encrypt(&key, &zero, &text).unwrap();
             assert_eq!(*other.sm4_decrypt(&key, &zero, &cipher).unwrap(), text);
         }
+    });
+}
+
+#[test]
+fn both_sides_agree_on_a_key_whichever_provider_each_computes_with() {
+    pairs(|one, other| {
+        for round in 0..100 {
+            let (a, b) = (one.sm2_generate().unwrap(), other.sm2_generate().unwrap());
+            let (alice, bob) = (one.sm2_secret(&a).unwrap(), other.sm2_secret(&b).unwrap());
+            let (from_alice, from_bob) = (Exchange::start(one).unwrap(), Exchange::start(other).unwrap());
+            let (ra, rb) = (from_alice.point(), from_bob.point());
+            let (alices, bobs) = (alice.point(), bob.point());
+            let to_bob = Peer { public: &bobs, ephemeral: &rb, id: b"bob" };
+            let to_alice = Peer { public: &alices, ephemeral: &ra, id: b"alice" };
+            let length = 1 + round % 64;
+            let hers =
+                from_alice.finish(one, &*alice, b"alice", &to_bob, Initiative::Initiator, length).unwrap();
+            let his =
+                from_bob.finish(other, &*bob, b"bob", &to_alice, Initiative::Responder, length).unwrap();
+            assert_eq!(hers.key, his.key);
+            assert_eq!(hers.own_confirmation, his.peer_confirmation);
+            assert_eq!(his.own_confirmation, hers.peer_confirmation);
+        }
+    });
+}
+
+#[test]
+fn large_messages_agree_and_are_encrypted_whole() {
+    let (key, iv, message) = ([7; 16], [9; 16], random(1 << 20));
+    pairs(|one, other| {
+        assert_eq!(one.sm3(&[&message]), other.sm3(&[&message]));
+        let mode = Sm4Mode::Cbc { iv: &iv, padding: Padding::Pkcs7 };
+        let cipher = one.sm4_encrypt(&key, &mode, &message).unwrap();
+        assert_eq!(*other.sm4_decrypt(&key, &mode, &cipher).unwrap(), message);
+        let secret = other.sm2_secret(&one.sm2_generate().unwrap()).unwrap();
+        let cipher = one.sm2_public(&secret.point()).unwrap().encrypt(&message).unwrap();
+        assert_eq!(*secret.decrypt(&cipher).unwrap(), message);
     });
 }
 

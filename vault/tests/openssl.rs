@@ -96,6 +96,41 @@ fn signatures_hold_both_ways() {
     }
 }
 
+/// The first of so many that begins with a zero byte at each place, as DER writes it: an integer of fewer bytes.
+fn short<const N: usize>(mut make: impl FnMut() -> Vec<u8>, places: [fn(&[u8]) -> u8; N]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for place in places {
+        let one = (0..20_000).map(|_| make()).find(|der| place(der) < 32);
+        found.push(one.expect("one in 256 is short"));
+    }
+    found
+}
+
+#[test]
+fn signatures_and_ciphertexts_whose_numbers_begin_with_zeros_are_read_by_both() {
+    let peer = Peer::new();
+    // SEQUENCE, length, INTEGER, length, the first number, INTEGER, length, the second.
+    let sign = || peer.sign.sign(b"message", b"1234567812345678", SignatureFormat::Der).unwrap();
+    let signatures = short(sign, [|der| der[3], |der| der[4 + usize::from(der[3]) + 1]]);
+    let (public, secret) = (peer.path("public.pem"), peer.path("secret.pem"));
+    let verify = ["-verify", "-pubin", "-rawin", "-digest", "sm3", "-pkeyopt", "distid:1234567812345678"];
+    for signature in signatures {
+        let file = peer.path("signature");
+        std::fs::write(&file, &signature).unwrap();
+        assert!(peer.pkeyutl(&verify, &[("-inkey", &public), ("-sigfile", &file)], b"message").0);
+        peer.sign.verify(b"message", b"1234567812345678", &signature, SignatureFormat::Der).unwrap();
+        // The raw form keeps the zeros.
+        let raw = SignatureFormat::Der.read(&signature).unwrap();
+        assert!(raw[0] == 0 || raw[32] == 0);
+        peer.sign.verify(b"message", b"1234567812345678", &raw, SignatureFormat::Raw).unwrap();
+    }
+    let encrypt = || peer.encrypt.encrypt(b"message", CipherFormat::Der).unwrap();
+    for cipher in short(encrypt, [|der| der[3], |der| der[4 + usize::from(der[3]) + 1]]) {
+        assert_eq!(peer.pkeyutl(&["-decrypt"], &[("-inkey", &secret)], &cipher), (true, b"message".to_vec()));
+        assert_eq!(*peer.encrypt.decrypt(&cipher, CipherFormat::Der).unwrap(), b"message");
+    }
+}
+
 #[test]
 fn ciphertexts_open_both_ways() {
     let peer = Peer::new();

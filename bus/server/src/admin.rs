@@ -72,8 +72,13 @@ async fn unsealed_needed(State(node): State<Arc<Node>>, request: Request, next: 
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": text, "state": "sealed"}))).into_response()
 }
 
-async fn alive(State(node): State<Arc<Node>>) -> &'static str {
-    if node.vault.is_unsealed() { "ok\n" } else { "sealed\n" }
+/// One line, and one more for every key device that does not answer: by name, and nothing else of it.
+async fn alive(State(node): State<Arc<Node>>) -> String {
+    let mut text = if node.vault.is_unsealed() { "ok\n" } else { "sealed\n" }.to_owned();
+    for device in node.vault.devices().iter().filter(|device| !device.answering) {
+        text.push_str(&format!("key device {} does not answer\n", device.name));
+    }
+    text
 }
 
 async fn ready(State(node): State<Arc<Node>>) -> Response {

@@ -159,6 +159,80 @@ mod tests {
         assert_eq!(unseal::start(&manual).expect("sealed").state().expect("known"), VaultState::Sealed);
     }
 
+    /// The answer of the admin listener, head and body.
+    fn asked(admin: std::net::SocketAddr, path: &str) -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(admin).expect("open");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a bound");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: bus\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        text
+    }
+
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+    /// Settings of a whole node whose vault the device opens; every key it needs is there.
+    fn whole_node(rig: &Rig, vault: VaultConfig) -> crate::config::Config {
+        let folder = rig.folder();
+        for name in ["systems", "interfaces", "callers", "grants"] {
+            std::fs::create_dir_all(folder.join("routes").join(name)).expect("a folder");
+        }
+        let settings = serde_json::json!({
+            "data": folder.join("data"), "integrity": "off", "record": {"enabled": false},
+            "definitions": {"from": "files", "folder": folder.join("routes"), "endpoints": "mock", "watch": false},
+            "gateway": {"listen": "127.0.0.1:0"}, "admin": {"listen": "127.0.0.1:0"}, "vault": vault,
+        });
+        let config: crate::config::Config = serde_json::from_value(settings).expect("settings");
+        let vault = unseal::at(&config.vault).expect("a vault");
+        let unseal = config.vault.unseal_device.as_ref().expect("one");
+        vault.init(&root(unseal, &vault).expect("a root")).expect("made");
+        for key in crate::needed_keys::node_keys(&config) {
+            crate::demo_keys::generate(&vault, &key).expect("a key");
+        }
+        config
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_whose_device_is_away_starts_sealed_and_serves_once_it_is_back() {
+        let (rig, vault) = node();
+        let config = whole_node(&rig, vault);
+        rig.unplug(true);
+        let running = crate::serve::Running::start(config, None).await.expect("started");
+        let admin = running.admin;
+        let said = asked(admin, "/healthz");
+        assert!(
+            said.contains("200 OK") && said.contains("sealed\nkey device hsm does not answer\n"),
+            "{said}"
+        );
+        assert!(asked(admin, "/readyz").contains("503"));
+        let metrics = asked(admin, "/metrics");
+        for line in ["qiao_vault_sealed 1", "qiao_key_device_up{device=\"hsm\"} 0"] {
+            assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        }
+        assert!(!metrics.contains("secret-word") && !said.contains("secret-word"));
+        rig.unplug(false);
+        let end = std::time::Instant::now() + PATIENCE;
+        while !asked(admin, "/readyz").contains("200 OK") {
+            assert!(std::time::Instant::now() < end, "not ready: {}", asked(admin, "/healthz"));
+            tokio::task::yield_now().await;
+        }
+        assert!(asked(admin, "/healthz").ends_with("\r\n\r\nok\n"), "{}", asked(admin, "/healthz"));
+        let metrics = asked(admin, "/metrics");
+        assert!(metrics.contains("qiao_key_device_up{device=\"hsm\"} 1"), "{metrics}");
+        running.stop(std::future::pending()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_device_that_refuses_the_password_is_not_waited_for() {
+        let (rig, vault) = node();
+        let config = whole_node(&rig, vault);
+        std::fs::write(rig.folder().join("hsm-1.password"), "another-word").expect("written");
+        let error = crate::serve::Running::start(config, None).await.err().expect("refused").to_string();
+        assert!(error.contains("password") && !error.contains("another-word"), "{error}");
+        assert_eq!(rig.wrong_passwords(), 1, "said once");
+    }
+
     #[test]
     fn a_password_that_others_may_read_is_not_used() {
         let (rig, config) = node();

@@ -96,6 +96,7 @@ pub fn refresh_gauges(node: &Node) {
     metrics
         .unseal_failures
         .set(progress.map_or(0, |progress| i64::try_from(progress.failed_tries).unwrap_or(i64::MAX)));
+    metrics.devices.set(&node.vault.devices());
     let (nonces, keys) = node.memory.counts();
     metrics.remembered_nonces.set(i64::try_from(nonces).unwrap_or(i64::MAX));
     metrics.remembered_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));

@@ -6,6 +6,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 use qiao_core::{FaultCode, Outcome};
+use qiao_vault::DeviceStatus;
 
 const OUTCOMES: [Outcome; 8] = [
     Outcome::Ok,
@@ -47,8 +48,60 @@ pub struct Metrics {
     pub vault_dual_control: IntGauge,
     pub unseal_failures: IntGauge,
     pub key_expiry: IntGaugeVec,
+    pub devices: DeviceMetrics,
     pub remembered_nonces: IntGauge,
     pub remembered_keys: IntGauge,
+}
+
+/// What is known of the devices and services that hold keys, by name.
+pub struct DeviceMetrics {
+    up: IntGaugeVec,
+    sessions: IntGaugeVec,
+    waiting: IntGaugeVec,
+    failures: IntGaugeVec,
+    last_failure: IntGaugeVec,
+}
+
+impl DeviceMetrics {
+    fn new(
+        gauges: impl Fn(&str, &str, &[&str]) -> Result<IntGaugeVec, prometheus::Error>,
+    ) -> Result<Self, prometheus::Error> {
+        let one = |name, help| gauges(name, help, &["device"]);
+        Ok(Self {
+            up: one("qiao_key_device_up", "1 while the key device answers, or was not asked yet; else 0.")?,
+            sessions: gauges(
+                "qiao_key_device_sessions",
+                "Sessions or connections of a key device: most there may be, open, in use.",
+                &["device", "state"],
+            )?,
+            waiting: one("qiao_key_device_waiting", "Calls that wait for a session of the key device.")?,
+            failures: one(
+                "qiao_key_device_failures",
+                "Calls since the start that the key device did not do; data it refused is none.",
+            )?,
+            last_failure: one(
+                "qiao_key_device_last_failure_timestamp_seconds",
+                "Unix time of the key device's last failure; left out before the first.",
+            )?,
+        })
+    }
+
+    pub fn set(&self, devices: &[DeviceStatus]) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for device in devices {
+            let name = device.name.as_str();
+            self.up.with_label_values(&[name]).set(i64::from(device.answering));
+            for (state, count) in [("most", device.most), ("open", device.open), ("in-use", device.in_use)] {
+                self.sessions.with_label_values(&[name, state]).set(number(count));
+            }
+            self.waiting.with_label_values(&[name]).set(number(device.waiting));
+            let failures = i64::try_from(device.failures).unwrap_or(i64::MAX);
+            self.failures.with_label_values(&[name]).set(failures);
+            if let Some(at) = device.last_failure_at {
+                self.last_failure.with_label_values(&[name]).set(at);
+            }
+        }
+    }
 }
 
 /// The counters of one interface.
@@ -171,6 +224,7 @@ impl Metrics {
                 "Seconds until a key version in use expires; negative once it has. Versions without expiry are left out.",
                 &["key", "version"],
             )?,
+            devices: DeviceMetrics::new(gauges)?,
             remembered_nonces: gauge(
                 "qiao_remembered_nonces",
                 "Nonces of callers that are remembered so that no sealed or signed request passes twice.",

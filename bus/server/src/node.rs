@@ -82,6 +82,8 @@ pub struct Node {
     embedded: Embedded,
     token: String,
     draining: AtomicBool,
+    /// Sealed only because the device that opens the vault did not answer at the start.
+    device_awaited: AtomicBool,
     /// Held for the length of a reload: one at a time, numbers in order.
     last_number: Mutex<u64>,
     scraping: Mutex<()>,
@@ -123,6 +125,7 @@ impl Node {
             embedded,
             token,
             draining: AtomicBool::new(false),
+            device_awaited: AtomicBool::new(false),
             last_number: Mutex::new(0),
             scraping: Mutex::new(()),
             gateway: Mutex::new(None),
@@ -144,6 +147,15 @@ impl Node {
 
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the vault is to be opened once its device is back.
+    pub fn waits_for_device(&self) -> bool {
+        self.device_awaited.load(Ordering::Relaxed)
+    }
+
+    pub fn wait_for_device(&self) {
+        self.device_awaited.store(true, Ordering::Relaxed);
     }
 
     pub fn token(&self) -> &str {
@@ -213,6 +225,7 @@ impl Node {
 
     /// Forgets every key; calls are refused from here on, until operators unseal the vault again.
     pub fn seal(&self) {
+        self.device_awaited.store(false, Ordering::Relaxed);
         self.vault.seal();
         self.unsealing.forget();
         tracing::warn!("the vault was sealed: calls are refused until it is unsealed");

@@ -62,7 +62,7 @@ impl Running {
     /// it once operators unsealed it.
     pub async fn start(config: Config, observer: Option<Arc<dyn Observer>>) -> Result<Self, NodeError> {
         integrity::at_start(&config)?;
-        let vault = unseal::start(&config.vault)?;
+        let (vault, waits) = unseal::start_or_wait(&config.vault)?;
         let mocks = start_mocks(&config, &vault)?;
         let mut config = config;
         if let Some(mocks) = &mocks
@@ -72,6 +72,9 @@ impl Running {
         }
         let watch = watch(&config)?;
         let node = Arc::new(Node::open(config, vault)?);
+        if waits {
+            node.wait_for_device();
+        }
         if node.vault.is_unsealed() {
             let compiling = Arc::clone(&node);
             let compiled = tokio::task::spawn_blocking(move || compiling.reload()).await;
@@ -126,6 +129,9 @@ impl Running {
             }
         });
         tokio::spawn(housekeeping::run(Arc::clone(&node), admin_stop.clone()));
+        if node.waits_for_device() {
+            tokio::spawn(unseal::when_the_device_is_back(Arc::clone(&node), admin_stop.clone()));
+        }
         let running = Self {
             node,
             watch,

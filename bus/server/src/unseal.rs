@@ -1,13 +1,15 @@
-//! Opens a node's vault: by itself where its settings name a key file, else it stays sealed until operators unseal it.
-use std::sync::Arc;
+//! Opens a node's vault: by itself where its settings name a key file or a device, once that answers; else it stays sealed until
+//! operators unseal it.
+use std::{sync::Arc, time::Duration};
 
 use qiao_store::SqliteKeyStorage;
 use qiao_vault::{FileStorage, KeyStorage, LockKind, RootSecret, Vault, VaultError, VaultState};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{VaultConfig, VaultStorage},
+    config::{UnsealBy, VaultConfig, VaultStorage},
     devices,
-    node::NodeError,
+    node::{Node, NodeError},
 };
 
 /// The vault of a node that starts: unsealed where it can be, else sealed. One that was never initialised is refused: only the
@@ -23,6 +25,93 @@ pub fn start(config: &VaultConfig) -> Result<Vault, NodeError> {
         vault.unseal(&root).map_err(failed)?;
     }
     Ok(vault)
+}
+
+/// As [`start`], but where the device that opens the vault does not answer the vault stays sealed, and true: it may be opened once
+/// the device is back. What is wrong otherwise is still refused.
+pub fn start_or_wait(config: &VaultConfig) -> Result<(Vault, bool), NodeError> {
+    if config.own_device().is_none() {
+        return Ok((start(config)?, false));
+    }
+    let manual = VaultConfig { unseal: Some(UnsealBy::Manual), ..config.clone() };
+    let vault = start(&manual)?;
+    let waits = match by_device(config, &vault) {
+        Ok(()) => false,
+        Err(Missing::Device(error)) => {
+            tracing::error!(%error, "the device that opens the vault does not answer: the node starts sealed and tries again");
+            true
+        }
+        Err(Missing::Other(error)) => return Err(error),
+    };
+    Ok((vault, waits))
+}
+
+/// Why the device did not open the vault.
+enum Missing {
+    Device(VaultError),
+    Other(NodeError),
+}
+
+/// Opens the vault by the settings' device, where a lock of the vault takes it.
+fn by_device(config: &VaultConfig, vault: &Vault) -> Result<(), Missing> {
+    let Some(root) = own_root(config, vault).map_err(Missing::Other)? else { return Ok(()) };
+    match vault.unseal(&root) {
+        // A device that answers and refuses, for instance the password, is not one to wait for.
+        Err(error @ VaultError::Device { busy, .. }) if busy || is_silent(config, vault) => {
+            Err(Missing::Device(error))
+        }
+        Err(error) => Err(Missing::Other(NodeError::unusable(config.file.display(), error))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn is_silent(config: &VaultConfig, vault: &Vault) -> bool {
+    let named = config.own_device().map(|unseal| unseal.device.as_str());
+    vault.devices().iter().any(|device| Some(device.name.as_str()) == named && !device.answering)
+}
+
+/// The pauses between tries to open the vault by a device that did not answer at the start.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Opens the vault once its device is back, and makes the first plan. Ends then, or when operators opened or sealed the vault by
+/// hand, or the node stops.
+pub async fn when_the_device_is_back(node: Arc<Node>, stop: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let trying = Arc::clone(&node);
+        match tokio::task::spawn_blocking(move || try_again(&trying)).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                return tracing::error!(%error, "the vault is not tried any more: unseal it by hand");
+            }
+        }
+    }
+}
+
+/// One try; whether to go on.
+fn try_again(node: &Node) -> bool {
+    if !node.waits_for_device() || node.vault.is_unsealed() {
+        return false;
+    }
+    match by_device(&node.config.vault, &node.vault) {
+        Err(Missing::Device(_)) => return true,
+        Err(Missing::Other(error)) => {
+            tracing::error!(%error, "the device is back and does not open the vault: unseal it by hand");
+            return false;
+        }
+        Ok(()) => {}
+    }
+    tracing::warn!("the device is back: the vault was unsealed");
+    // What is wrong with the definitions was logged; a reload mends it.
+    drop(node.reload());
+    false
 }
 
 /// The vault, unsealed, for what cannot wait for operators.

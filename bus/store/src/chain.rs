@@ -91,6 +91,11 @@ impl CheckpointKey {
         Self(key)
     }
 
+    /// Whether signing waits for a device or service.
+    pub(crate) fn blocks(&self) -> bool {
+        self.0.blocks()
+    }
+
     /// Signs that the chain leads from one head to the other. Errors are the vault's: sealed, or no such key.
     pub(crate) fn sign(&self, log: LogId, from: Head, to: Head, time_us: i64) -> Result<Checkpoint, String> {
         let before = self.0.info().map_err(|error| error.to_string())?;

@@ -4,7 +4,10 @@ use super::{
     answer::Judge,
     template::{Compiled, Input, Template},
 };
-use crate::{external::DeviceStatus, provider::CryptoError};
+use crate::{
+    external::{DeviceKind, DeviceStatus, Failures},
+    provider::CryptoError,
+};
 use parking_lot::{Condvar, Mutex};
 use serde_json::{Map, Value};
 use std::{
@@ -49,7 +52,9 @@ pub(super) struct Client {
 #[derive(Default)]
 struct State {
     under_way: usize,
-    last_failure: Option<&'static str>,
+    /// Requests that wait for their turn.
+    waiting: usize,
+    failures: Failures,
     failed: bool,
 }
 
@@ -112,7 +117,7 @@ impl Client {
         let mut state = self.state.lock();
         state.failed = matches!(result, Err(CryptoError::Failed(_)));
         if let Err(CryptoError::Failed(what) | CryptoError::Busy(what)) = result {
-            state.last_failure = Some(what);
+            state.failures.add(Some(what.to_owned()));
         }
         result
     }
@@ -145,7 +150,11 @@ impl Client {
         let deadline = Instant::now() + self.wait;
         let mut state = self.state.lock();
         while state.under_way >= self.most {
-            if self.freed.wait_until(&mut state, deadline).timed_out() {
+            state.waiting += 1;
+            let late = self.freed.wait_until(&mut state, deadline).timed_out();
+            state.waiting -= 1;
+            if late {
+                state.failures.add(Some(ALL_TAKEN.to_string()));
                 return Err(ALL_TAKEN);
             }
         }
@@ -155,14 +164,20 @@ impl Client {
 
     pub(super) fn status(&self, name: &str) -> DeviceStatus {
         let state = self.state.lock();
-        DeviceStatus {
+        let mut status = DeviceStatus {
             name: name.to_owned(),
-            kind: "remote",
+            kind: DeviceKind::Remote,
             answering: !state.failed,
             open: state.under_way,
             most: self.most,
-            last_failure: state.last_failure.map(str::to_owned),
-        }
+            in_use: state.under_way,
+            waiting: state.waiting,
+            failures: 0,
+            last_failure: None,
+            last_failure_at: None,
+        };
+        state.failures.tell(&mut status);
+        status
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     SdfSettings,
     opened::{Opened, Passwords, Place},
 };
-use crate::{external::DeviceStatus, provider::CryptoError};
+use crate::{
+    external::{DeviceKind, DeviceStatus, Failures},
+    provider::CryptoError,
+};
 use parking_lot::{Condvar, Mutex};
 use qiao_sdf::{Class, Device, Library, SdfError, Session};
 use std::{
@@ -99,7 +102,9 @@ struct State {
     generation: u64,
     retry_at: Option<Instant>,
     pause: Duration,
-    last_failure: Option<String>,
+    /// Calls that wait for a session.
+    waiting: usize,
+    failures: Failures,
 }
 
 struct Shared {
@@ -138,7 +143,8 @@ impl Pool {
             generation: 0,
             retry_at: None,
             pause: settings.pause.0,
-            last_failure: None,
+            waiting: 0,
+            failures: Failures::default(),
         };
         Self(Arc::new(Shared {
             name: name.to_owned(),
@@ -197,14 +203,21 @@ impl Pool {
 
     pub(super) fn status(&self, name: &str) -> DeviceStatus {
         let state = self.0.state.lock();
-        DeviceStatus {
+        let idle = state.idle.iter().filter(|worker| worker.generation == state.generation).count();
+        let mut status = DeviceStatus {
             name: name.to_owned(),
-            kind: "sdf",
+            kind: DeviceKind::Sdf,
             answering: state.retry_at.is_none(),
             open: state.alive,
             most: self.0.sessions,
-            last_failure: state.last_failure.clone(),
-        }
+            in_use: state.alive.saturating_sub(idle),
+            waiting: state.waiting,
+            failures: 0,
+            last_failure: None,
+            last_failure_at: None,
+        };
+        state.failures.tell(&mut status);
+        status
     }
 }
 
@@ -225,7 +238,10 @@ impl Shared {
         loop {
             let now = Instant::now();
             match state.retry_at {
-                Some(at) if !probing && now < at => return Err(GONE.into()),
+                Some(at) if !probing && now < at => {
+                    state.failures.add(None);
+                    return Err(GONE.into());
+                }
                 // One caller tries; the others go on failing fast until it knows.
                 Some(_) if !probing => {
                     state.retry_at = Some(now + self.wait.max(state.pause));
@@ -247,7 +263,11 @@ impl Shared {
                 drop(state);
                 return self.start(generation);
             }
-            if self.freed.wait_until(&mut state, deadline).timed_out() {
+            state.waiting += 1;
+            let late = self.freed.wait_until(&mut state, deadline).timed_out();
+            state.waiting -= 1;
+            if late {
+                state.failures.add(Some(ALL_TAKEN.to_string()));
                 return Err(ALL_TAKEN.into());
             }
         }
@@ -319,16 +339,17 @@ impl Shared {
         let class = words.map(|error| error.class());
         let told = matches!(problem, Problem::Told(..));
         if let Some(error) = words.filter(|error| error.class() != Class::Data) {
-            self.state.lock().last_failure = Some(error.to_string());
+            self.state.lock().failures.add(Some(error.to_string()));
         }
         match class {
             _ if silent => {
-                self.lost(&worker, true, Some(SILENT.to_string()));
+                self.state.lock().failures.add(Some(SILENT.to_string()));
+                self.lost(&worker, true);
                 Next::Fail(problem)
             }
             Some(Class::Device) => {
                 // A session from before may only be older than the device's last restart: one fresh attempt.
-                self.lost(&worker, !worker.used, None);
+                self.lost(&worker, !worker.used);
                 if worker.used { Next::Again } else { Next::Fail(problem) }
             }
             Some(Class::Exhausted) if !told => {
@@ -350,7 +371,7 @@ impl Shared {
     }
 
     /// The connection is lost: its idle sessions are dropped, and `pausing` leaves the device alone for a while.
-    fn lost(&self, worker: &Worker, pausing: bool, failure: Option<String>) {
+    fn lost(&self, worker: &Worker, pausing: bool) {
         let mut state = self.state.lock();
         if worker.generation == state.generation {
             state.generation += 1;
@@ -359,9 +380,6 @@ impl Shared {
                 state.retry_at = Some(Instant::now() + state.pause);
                 state.pause = (state.pause * 2).min(self.pause.1);
             }
-        }
-        if failure.is_some() {
-            state.last_failure = failure;
         }
         drop(state);
         self.freed.notify_all();

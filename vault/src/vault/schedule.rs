@@ -22,7 +22,7 @@ impl Vault {
             }
         }
         let newest = self.newest(key)?;
-        if !newest.secret || matches!(newest.kind, KeyKind::Rsa | KeyKind::Secret) {
+        if !newest.secret || newest.kind == KeyKind::Secret {
             return Err(VaultError::invalid(format!(
                 "{key} is agreed with somebody else: it cannot rotate by itself"
             )));
@@ -37,7 +37,8 @@ impl Vault {
 
     /// Announces the versions that are due within [`ROTATION_LEAD`], so that every node on the storage accepts them before one
     /// uses them; activates those announced long enough; ends the overlaps that are over. Gives what changed. What another
-    /// node did first is a [`crate::StorageError::Conflict`], after which the next call sees it.
+    /// node did first is a [`crate::StorageError::Conflict`], after which the next call sees it. An RSA pair takes a second or more
+    /// to make: not for async threads.
     pub fn rotate_due(&self, now: i64) -> Result<Vec<KeyInfo>, VaultError> {
         let mut keys: BTreeMap<String, Vec<KeyInfo>> = BTreeMap::new();
         for info in self.list()? {
@@ -110,6 +111,24 @@ mod tests {
         assert!(vault.key(&name).hmac_verify(&[b"m"], &old).is_err());
         vault.set_rotation(&name, None).unwrap();
         assert!(vault.rotate_due(i64::MAX).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_rsa_pair_rotates_by_itself_to_one_as_long() {
+        let vault = Vault::in_memory().unwrap();
+        let name: KeyRef = "vault:old/sign".parse().unwrap();
+        let first = vault.generate(&name, KeyKind::Rsa, Purpose::Sign).unwrap();
+        vault.set_rotation(&name, Some(Rotation { every: DAY, overlap: 3600 })).unwrap();
+        let algorithm = crate::ClassicSignature::RsaPkcs1;
+        let old = vault.key(&name).sign_classic(b"m", algorithm).unwrap();
+        let due = first.created + DAY;
+        let announced = vault.rotate_due(due - ROTATION_LEAD).unwrap();
+        assert_eq!((announced[0].version, announced[0].state), (2, KeyState::Pending));
+        vault.rotate_due(due.max(announced[0].created + ROTATION_LEAD)).unwrap();
+        let key = vault.key(&name);
+        assert_eq!(key.info().unwrap().version, 2);
+        key.verify_classic(b"m", algorithm, &old).unwrap();
+        assert_eq!(key.sign_classic(b"m", algorithm).unwrap().len(), old.len());
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn an_unplugged_device_fails_clearly_and_works_again_when_it_returns() {
     }
     let status = device.status();
     assert!(!status.answering && status.last_failure.unwrap().contains("SDR_COMMFAIL"));
+    assert!(status.failures >= 50 && status.last_failure_at.is_some_and(|at| at > 1_700_000_000));
     rig.unplug(false);
     eventually("it signs again", || sign(&handle).is_ok());
     assert!(device.status().answering);

@@ -19,13 +19,16 @@ fn no_more_sessions_are_open_than_the_settings_say() {
         let calls: Vec<_> =
             (0..9).map(|_| scope.spawn(|| handle.sign(b"m", DEFAULT_SM2_ID, SignatureFormat::Raw))).collect();
         eventually("three stand in the device", || rig.standing() == 3);
-        assert_eq!(device.status().open, 3);
+        eventually("the others wait", || device.status().waiting == 6);
+        let status = device.status();
+        assert_eq!((status.open, status.in_use, status.failures), (3, 3, 0));
         rig.hold(false);
         for call in calls {
             call.join().unwrap().unwrap();
         }
     });
     assert_eq!((rig.most_sessions(), rig.open_sessions()), (3, 3));
+    eventually("all are idle", || (device.status().in_use, device.status().waiting) == (0, 0));
     drop((handle, vault, device));
     eventually("a dropped pool closes its sessions", || rig.open_sessions() == 0);
 }

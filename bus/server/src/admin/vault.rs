@@ -10,7 +10,9 @@ use axum::{
     routing::{get, post},
 };
 use qiao_mappings::strict::Mistake;
-use qiao_vault::{Control, LockForm, Progress, RootSecret, UnsealError, VaultError, VaultState, Zeroizing};
+use qiao_vault::{
+    Control, DeviceStatus, LockForm, Progress, RootSecret, UnsealError, VaultError, VaultState, Zeroizing,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -43,6 +45,9 @@ pub struct VaultStatus {
     pub progress: Progress,
     /// What secrets for this node are sealed for: 04, x, y in hex.
     pub transport: String,
+    /// How the devices that hold keys are doing.
+    #[serde(default)]
+    pub devices: Vec<DeviceStatus>,
 }
 
 /// One try to unseal.
@@ -81,7 +86,9 @@ async fn status(State(node): State<Arc<Node>>) -> Response {
         let (vault, progress) = (&node.vault, node.unsealing.progress(&node.vault)?);
         let (state, control, locks) = (vault.state()?, vault.control()?, vault.locks()?);
         let transport = node.transport.public().to_owned();
-        Ok::<_, UnsealError>(Json(VaultStatus { state, control, locks, progress, transport }).into_response())
+        let devices = node.vault.devices();
+        let status = VaultStatus { state, control, locks, progress, transport, devices };
+        Ok::<_, UnsealError>(Json(status).into_response())
     })
     .await
 }

@@ -1,13 +1,16 @@
 //! The sync thread: forces the log to the disk, writes what nobody waits for, and probes a disk that failed.
 use std::{
-    sync::atomic::Ordering::{Relaxed, SeqCst},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, SeqCst},
+    },
     time::{Duration, Instant},
 };
 
 use qiao_core::{Clock, Recorded, SystemClock};
 
 use super::{
-    State, SyncPolicy,
+    CheckpointKey, State, SyncPolicy,
     counters::add,
     wake::{HURRY, SIGN, STOP, WORK},
 };
@@ -19,7 +22,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// Longest rest; a safety net, since whoever makes work raises it.
 const REST: Duration = Duration::from_secs(60);
 
-pub fn run(state: &State) {
+pub fn run(state: &Arc<State>) {
     let each = state.config.sync == SyncPolicy::Each;
     let mut sync_at = None::<Instant>;
     let mut probe_at = Instant::now();
@@ -33,7 +36,7 @@ pub fn run(state: &State) {
         let seen = state.sync_wake.wait(STOP | WORK | HURRY | SIGN, limit);
         let now = Instant::now();
         if seen & SIGN != 0 {
-            state.checkpoint();
+            checkpoint(state);
         }
         if seen & WORK != 0 && sync_at.is_none() {
             sync_at = Some(now + state.config.sync_every);
@@ -57,6 +60,9 @@ pub fn run(state: &State) {
             }
         }
         if seen & STOP != 0 {
+            // The last one is waited for, whoever signs, and is in the log before that ends.
+            state.checkpoint();
+            sync(state);
             break;
         }
     }
@@ -64,17 +70,37 @@ pub fn run(state: &State) {
     state.ship_wake.raise(STOP);
 }
 
-fn commit_then_sync(state: &State) -> bool {
+/// Signs the chain: here, or, where a device or service signs, on a thread of its own, so that one that hangs does not hold up the
+/// disk. While that is under way no second is begun; the next sync signs what came since.
+fn checkpoint(state: &Arc<State>) {
+    if !state.config.checkpoints.as_ref().is_some_and(CheckpointKey::blocks) {
+        return state.checkpoint();
+    }
+    if state.signing.is_locked() || !state.unsigned() {
+        return;
+    }
+    let signing = Arc::clone(state);
+    let thread = std::thread::Builder::new().name("qiao-log-sign".to_owned());
+    let started = thread.spawn(move || {
+        signing.checkpoint();
+        signing.sync_wake.raise(WORK);
+    });
+    if started.is_err() {
+        state.checkpoint();
+    }
+}
+
+fn commit_then_sync(state: &Arc<State>) -> bool {
     state.commit_waiting();
-    state.checkpoint();
+    checkpoint(state);
     sync(state)
 }
 
 /// Tells the batch only once it is on the disk.
-fn commit_synced(state: &State, sign: bool) -> bool {
+fn commit_synced(state: &Arc<State>, sign: bool) -> bool {
     let written = state.write_pending(state.writer.lock());
     if sign {
-        state.checkpoint();
+        checkpoint(state);
     }
     let synced = sync(state);
     if let Some((batch, outcome)) = written {

@@ -55,6 +55,8 @@ pub struct State {
     pub sync_failing: AtomicBool,
     /// The sync thread knows that there is something to sync.
     pub active: AtomicBool,
+    /// Held while the chain is signed: one signature at a time, each from where the last ended.
+    pub signing: Mutex<()>,
     pub sync_wake: Wake,
     /// The shipping thread has nothing to do and wants to be woken.
     pub ship_idle: AtomicBool,
@@ -94,6 +96,7 @@ impl State {
             write_failing: AtomicBool::new(false),
             sync_failing: AtomicBool::new(false),
             active: AtomicBool::new(false),
+            signing: Mutex::new(()),
             sync_wake: Wake::default(),
             ship_idle: AtomicBool::new(false),
             ship_wake: Wake::default(),
@@ -141,6 +144,7 @@ impl State {
     /// Signs the chain as far as it goes, off the path of calls: the writer is not held while the signature is made. What
     /// cannot be signed now is under the next checkpoint.
     pub fn checkpoint(&self) {
+        let _alone = self.signing.lock();
         let Some(key) = self.config.checkpoints.as_ref().filter(|_| self.unsigned()) else { return };
         let heads = self.writer.lock().heads();
         let written = key

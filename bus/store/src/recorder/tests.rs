@@ -15,6 +15,8 @@ use crate::{
     testing::{Switched, sample},
 };
 
+mod signing;
+
 /// Far above what anything here takes; a test that meets it has failed.
 const LONG: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Method;
 use qiao_engine::definitions::Duration;
-use qiao_vault::{Control, KeyInfo, KeyKind, KeyState, LockForm, Purpose};
+use qiao_vault::{Control, DeviceStatus, KeyInfo, KeyKind, KeyState, LockForm, Purpose};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -134,14 +134,14 @@ fn remedy(key: &NeededKey) -> String {
 pub fn status(place: &Place) -> Result<(), Failed> {
     let config = place.config()?;
     let running = running::find(&config.data).ok();
-    let (state, control, locks, given) = match &running {
+    let (state, control, locks, given, devices) = match &running {
         Some(node) => {
             let status: VaultStatus = ask_node(node, Method::GET, "/api/vault", Vec::new())?;
-            (word(&status.state), status.control, status.locks, Some(status.progress))
+            (word(&status.state), status.control, status.locks, Some(status.progress), status.devices)
         }
         None => {
             let vault = storage(&config)?;
-            ("no node runs".to_owned(), vault.control()?, vault.locks()?, None)
+            ("no node runs".to_owned(), vault.control()?, vault.locks()?, None, Vec::new())
         }
     };
     if place.json {
@@ -149,7 +149,7 @@ pub fn status(place: &Place) -> Result<(), Failed> {
         say!(
             "{}",
             json!({"state": state, "control": control, "locks": locks, "progress": given, "node": node,
-                "vault": config.vault.file, "storage": config.vault.storage})
+                "devices": devices, "vault": config.vault.file, "storage": config.vault.storage})
         );
         return Ok(());
     }
@@ -168,7 +168,34 @@ pub fn status(place: &Place) -> Result<(), Failed> {
         }
         say!("failed tries  {}", progress.failed_tries);
     }
+    if !devices.is_empty() {
+        let head = ["DEVICE", "KIND", "ANSWERS", "SESSIONS", "IN USE", "WAITING", "FAILURES", "LAST FAILURE"];
+        say!("{}", show::table(&head, devices.iter().map(device_row).collect()));
+    }
     Ok(())
+}
+
+/// Day and time of day, UTC.
+fn moment(at: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    format!("{} {:02}:{:02}:{:02} UTC", time.date(), time.hour(), time.minute(), time.second())
+}
+
+fn device_row(device: &DeviceStatus) -> Vec<String> {
+    let last = match (device.last_failure_at, &device.last_failure) {
+        (Some(at), Some(what)) => format!("{}, {what}", moment(at)),
+        _ => "-".to_owned(),
+    };
+    vec![
+        device.name.clone(),
+        word(&device.kind),
+        if device.answering { "yes" } else { "no" }.to_owned(),
+        format!("{} of {}", device.open, device.most),
+        device.in_use.to_string(),
+        device.waiting.to_string(),
+        device.failures.to_string(),
+        last,
+    ]
 }
 
 pub fn journal(place: &Place) -> Result<(), Failed> {

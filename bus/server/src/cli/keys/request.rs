@@ -43,7 +43,7 @@ enum What {
     Backup,
     /// Restore this backup
     Restore { file: PathBuf },
-    /// Add what unseals the vault: passphrase, key-file, or 3/5 for custodians
+    /// Add what unseals the vault: passphrase, key-file, device, or 3/5 for custodians
     AddLock { new: NewLock },
     /// Replace what unseals the vault
     ReplaceLock { old: With, new: NewLock },
@@ -67,9 +67,11 @@ impl std::str::FromStr for NewLock {
         match text {
             "passphrase" => Ok(plain(LockKind::Passphrase)),
             "key-file" => Ok(plain(LockKind::KeyFile)),
+            "device" => Ok(plain(LockKind::Device)),
             _ => {
-                let split: Split =
-                    text.parse().map_err(|_| "say passphrase, key-file, or 3/5 for custodians".to_owned())?;
+                let split: Split = text
+                    .parse()
+                    .map_err(|_| "say passphrase, key-file, device, or 3/5 for custodians".to_owned())?;
                 let shares = Some((split.needed, split.total));
                 Ok(Self(LockForm { kind: LockKind::Custodians, shares }))
             }
