@@ -43,6 +43,7 @@ mod wsdl;
 
 pub use admin::{Operation, admin_operations, admin_router};
 pub use functions::FUNCTIONS;
+pub use journal::MAX_BYTES as MAX_JOURNAL_BYTES;
 pub use keys::{PartnerKey, partner_keys};
 pub use server::{BrokerUrl, MockConfig, MockServer, Ports, Reloaded, StartError, check};
 

@@ -236,13 +236,16 @@ pub struct MocksConfig {
     /// Where mock partners find the bus, as `partner.bus`; the gateway of this process when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<String>,
+    /// Bound of their journal: 64MiB when left out, 4GiB at most. An entry takes about 700 bytes and its bodies, of each the first 8 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Bytes>,
 }
 
 impl MocksConfig {
     /// How the mock server runs; `bus` is where its pushes go unless the settings say otherwise.
     ///
     /// # Errors
-    /// A secret of the broker that the vault does not have.
+    /// A secret of the broker that the vault does not have, a journal that is too large.
     pub fn server(
         &self,
         bus: Option<String>,
@@ -257,8 +260,15 @@ impl MocksConfig {
             let text = std::str::from_utf8(&url).map_err(|error| failed(&error))?;
             Ok::<_, crate::node::NodeError>(qiao_mocks::BrokerUrl::new(text))
         });
+        let standard = qiao_mocks::MockConfig::new(self.folder.clone());
+        let journal = self.journal.map_or(standard.journal_bytes as u64, |bytes| bytes.0);
+        let journal_bytes =
+            usize::try_from(journal).ok().filter(|bytes| *bytes <= qiao_mocks::MAX_JOURNAL_BYTES);
+        let journal_bytes =
+            journal_bytes.ok_or_else(|| crate::node::NodeError::unusable("mocks.journal", "at most 4GiB"))?;
         Ok(qiao_mocks::MockConfig {
             address: self.listen,
+            journal_bytes,
             // Whoever asks for a free port means all of them.
             ports: if self.listen.port() == 0 {
                 qiao_mocks::Ports::Free
@@ -268,7 +278,7 @@ impl MocksConfig {
             push_to: self.push_to.clone(),
             broker: broker.transpose()?,
             parameters: bus.map(|bus| ("bus".to_owned(), bus.into())).into_iter().collect(),
-            ..qiao_mocks::MockConfig::new(self.folder.clone())
+            ..standard
         })
     }
 }

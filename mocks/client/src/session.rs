@@ -53,6 +53,12 @@ impl SessionBuilder {
         self.set("session", name)
     }
 
+    /// Shown where sessions are listed.
+    #[must_use]
+    pub fn title(self, title: &str) -> Self {
+        self.set("title", title)
+    }
+
     /// How long after its last request it ends by itself: 2h unless said, 24h at most.
     #[must_use]
     pub fn ttl(self, ttl: &str) -> Self {

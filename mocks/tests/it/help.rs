@@ -2,6 +2,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use qiao_mocks::{MockConfig, MockServer};
+use qiao_mocks_client::MocksClient;
 use qiao_vault::Vault;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,6 +54,12 @@ impl Mocks {
         self.connect().await.send("POST", path, &[], &body.to_string()).await.expect("an answer")
     }
 
+    /// The admin API.
+    pub fn client(&self) -> MocksClient {
+        MocksClient::at(self.server.admin_addr().expect("an admin API")).with_patience(PATIENCE)
+    }
+
+    /// The admin API, as it is on the wire.
     pub async fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         let mut client = Client::to(self.server.admin_addr().expect("an admin API")).await;
         let body = body.map(Value::to_string).unwrap_or_default();

@@ -9,6 +9,7 @@ use axum::{
     routing::any,
 };
 use parking_lot::Mutex;
+use qiao_mocks_client::{Dial, StepAction};
 use qiao_vault::Vault;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
@@ -120,8 +121,7 @@ async fn post_office() -> (Mocks, Arc<Receiver>) {
     let mocks = serve_with(&[("post/partner.yaml", TRACK)], vault, |config| {
         config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
     });
-    let stop = json!({"stopAt": "2026-03-01T08:00:00+08:00"});
-    assert_eq!(mocks.admin("PUT", "/api/mocks/clock", Some(&stop)).await.status, 200);
+    stop_clock(&mocks).await;
     (mocks, receiver)
 }
 
@@ -131,8 +131,12 @@ async fn order(mocks: &Mocks, number: &str) {
 }
 
 async fn advance(mocks: &Mocks, by: &str) -> u64 {
-    let answer = mocks.admin("POST", "/api/mocks/clock/advance", Some(&json!({"by": by}))).await;
-    answer.json()["done"].as_u64().unwrap_or_else(|| panic!("{}", answer.text()))
+    mocks.client().advance(by).await.expect("the clock moves").done
+}
+
+/// Stops the clock on the first of March 2026, eight in the morning.
+async fn stop_clock(mocks: &Mocks) {
+    mocks.client().stop_clock_at("2026-03-01T08:00:00+08:00").await.expect("the clock stands");
 }
 
 #[tokio::test]
@@ -154,11 +158,9 @@ async fn a_track_of_five_days_runs_at_once_when_the_clock_is_moved() {
 #[tokio::test]
 async fn a_track_with_a_duplicated_and_a_reordered_push_takes_less_than_a_second() {
     let (mocks, receiver) = post_office().await;
-    let dial = |step: &str, kind: &str| json!({"for": {"push": step}, "fault": {"kind": kind, "first": 1}});
     for (id, step, kind) in [("twice", "departed", "duplicate"), ("late", "arrived", "out-of-order")] {
-        let path = format!("/api/mocks/dials/post/{id}");
-        let put = mocks.admin("PUT", &path, Some(&dial(step, kind))).await;
-        assert_eq!(put.status, 200, "{}", put.text());
+        let dial = Dial::fault(kind).first(1).only("push", step);
+        mocks.client().turn("post", id, &dial).await.expect("turned on");
     }
     let started = Instant::now();
     order(&mocks, "A2").await;
@@ -168,13 +170,8 @@ async fn a_track_with_a_duplicated_and_a_reordered_push_takes_less_than_a_second
         receiver.steps(),
         ["collected", "departed", "departed", "in-delivery", "arrived", "delivered"]
     );
-    let journal = mocks.admin("GET", "/api/mocks/journal?partner=post", None).await.json();
-    let faults: Vec<&str> = journal["entries"]
-        .as_array()
-        .expect("entries")
-        .iter()
-        .filter_map(|entry| entry["fault"].as_str())
-        .collect();
+    let journal = mocks.client().journal().partner("post").page().await.expect("a page");
+    let faults: Vec<&str> = journal.entries.iter().filter_map(|entry| entry.fault.as_deref()).collect();
     assert!(
         faults.contains(&"duplicate (dial twice)") && faults.contains(&"out-of-order (dial late)"),
         "{faults:?}"
@@ -186,14 +183,14 @@ async fn a_track_with_a_duplicated_and_a_reordered_push_takes_less_than_a_second
 #[tokio::test]
 async fn a_push_that_never_comes_is_journaled() {
     let (mocks, receiver) = post_office().await;
-    let dial = json!({"for": {"push": "collected"}, "fault": {"kind": "never"}});
-    mocks.admin("PUT", "/api/mocks/dials/post/lost", Some(&dial)).await;
+    let dial = Dial::fault("never").only("push", "collected");
+    mocks.client().turn("post", "lost", &dial).await.expect("turned on");
     order(&mocks, "A3").await;
     advance(&mocks, "11h").await;
     assert_eq!(receiver.steps(), ["departed"]);
-    let runs = mocks.admin("GET", "/api/mocks/plans/post?key=A3", None).await.json();
-    assert_eq!(runs["runs"][0]["steps"][0]["standing"], "skipped");
-    assert!(runs["runs"][0]["steps"][0]["why"].as_str().expect("a reason").contains("never"));
+    let runs = mocks.client().runs("post", Some("A3")).await.expect("runs");
+    assert_eq!(runs[0]["steps"][0]["standing"], "skipped");
+    assert!(runs[0]["steps"][0]["why"].as_str().expect("a reason").contains("never"));
 }
 
 #[tokio::test]
@@ -207,8 +204,8 @@ async fn what_is_not_acknowledged_is_sent_again_the_same_until_the_waits_are_use
     assert_eq!(heard[0], heard[1], "the same bytes, although the clock moved on");
     advance(&mocks, "8h").await;
     assert_eq!(receiver.steps().len(), 5, "three times in vain");
-    let runs = mocks.admin("GET", "/api/mocks/plans/post", None).await.json();
-    let steps = &runs["runs"][0]["steps"];
+    let runs = mocks.client().runs("post", None).await.expect("runs");
+    let steps = &runs[0]["steps"];
     assert_eq!((&steps[0]["standing"], &steps[1]["standing"]), (&json!("done"), &json!("failed")));
     assert_eq!(steps[1]["attempts"], 3);
 }
@@ -217,17 +214,20 @@ async fn what_is_not_acknowledged_is_sent_again_the_same_until_the_waits_are_use
 async fn steps_are_sent_now_skipped_repeated_and_held_by_hand() {
     let (mocks, receiver) = post_office().await;
     order(&mocks, "A5").await;
-    let run = mocks.admin("GET", "/api/mocks/plans/post?key=A5", None).await.json()["runs"][0]["run"].clone();
-    let act = async |step: &str, action: &str| {
-        let path = format!("/api/mocks/runs/{run}/steps/{step}");
-        mocks.admin("POST", &path, Some(&json!({"action": action}))).await
-    };
-    assert_eq!(act("collected", "now").await.status, 200);
-    assert_eq!(act("collected", "again").await.status, 200);
-    assert_eq!(act("departed", "skip").await.status, 200);
-    assert_eq!(act("arrived", "hold").await.status, 200);
-    assert_eq!(act("departed", "now").await.status, 422, "it is over");
-    assert_eq!(act("missing", "now").await.status, 404);
+    let client = mocks.client();
+    let runs = client.runs("post", Some("A5")).await.expect("runs");
+    let run = runs[0]["run"].as_u64().expect("a number");
+    let act = async |step: &str, action| client.step(run, step, action).await.map_err(|error| error.status());
+    for (step, action) in [
+        ("collected", StepAction::Now),
+        ("collected", StepAction::Again),
+        ("departed", StepAction::Skip),
+        ("arrived", StepAction::Hold),
+    ] {
+        act(step, action).await.unwrap_or_else(|status| panic!("{step}: {status:?}"));
+    }
+    assert_eq!(act("departed", StepAction::Now).await, Err(Some(422)), "it is over");
+    assert_eq!(act("missing", StepAction::Now).await, Err(Some(404)));
     advance(&mocks, "6d").await;
     assert_eq!(receiver.steps(), ["collected", "collected", "in-delivery", "arrived", "delivered"]);
 }
@@ -235,16 +235,15 @@ async fn steps_are_sent_now_skipped_repeated_and_held_by_hand() {
 #[tokio::test]
 async fn a_plan_is_started_by_hand_and_a_reset_ends_it() {
     let (mocks, receiver) = post_office().await;
-    let start = json!({"key": "B1", "request": {"orderNo": "B1", "operator": "desk"}});
-    let started = mocks.admin("POST", "/api/mocks/plans/post/five-days/start", Some(&start)).await;
-    assert_eq!(started.status, 200, "{}", started.text());
+    let request = json!({"orderNo": "B1", "operator": "desk"});
+    mocks.client().start_plan("post", "five-days", "B1", request).await.expect("a run");
     advance(&mocks, "11h").await;
     assert_eq!(
         receiver.steps().len(),
         1,
         "no waybill number for the first step: it fails, the next goes out"
     );
-    mocks.admin("POST", "/api/mocks/reset", Some(&json!({"partner": "post"}))).await;
+    mocks.client().reset(Some("post")).await.expect("reset");
     assert_eq!(advance(&mocks, "6d").await, 0);
     let timers = mocks.admin("GET", "/api/mocks/timers", None).await.json();
     assert_eq!(timers["timers"], json!([]));
@@ -303,16 +302,16 @@ async fn the_track_of_ems_comes_sealed_with_the_customers_key() {
     let mocks = serve_with(&[("ems/partner.yaml", &text)], vault.clone(), |config| {
         config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
     });
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
-    let start = json!({"key": "JZZ1", "request": [{"logisticsOrderNo": "JZZ1"}]});
-    let put = json!({"states": {"order": "placed"}, "data": {"waybillNo": "1234567890123"}});
-    assert_eq!(mocks.admin("PUT", "/api/mocks/state/ems/JZZ1", Some(&put)).await.status, 200);
-    let begun = mocks.admin("POST", "/api/mocks/plans/ems/five-day-track/start", Some(&start)).await;
-    assert_eq!(begun.status, 200, "{}", begun.text());
+    stop_clock(&mocks).await;
+    let client = mocks.client();
+    let data = Map::from_iter([("waybillNo".to_owned(), "1234567890123".into())]);
+    client.set_state("ems", "JZZ1", &[("order", "placed")], data).await.expect("the state is set");
+    let request = json!([{"logisticsOrderNo": "JZZ1"}]);
+    client.start_plan("ems", "five-day-track", "JZZ1", request).await.expect("a run");
     assert_eq!(advance(&mocks, "6d").await, 5);
     let heard = receiver.heard.lock().clone();
-    let runs = mocks.admin("GET", "/api/mocks/plans/ems?key=JZZ1", None).await;
-    assert_eq!(heard.len(), 5, "{}", runs.text());
+    let runs = client.runs("ems", Some("JZZ1")).await;
+    assert_eq!(heard.len(), 5, "{runs:?}");
     // As the bus's own definition of EMS opens it, not as the stand-in sealed it.
     let system = concat!(env!("CARGO_MANIFEST_DIR"), "/../routes/systems/ems.yaml");
     let system = std::fs::read_to_string(system).expect("the system's definition");

@@ -48,9 +48,10 @@ async fn open(mocks: &Mocks, body: Value) -> Value {
 #[tokio::test]
 async fn a_sessions_stubs_come_first_and_two_testers_do_not_trample_each_other() {
     let mocks = mocks();
-    let own = |text: &str| json!({"civil": {"stubs": [{"id": "mine", "priority": -5, "when": {"all": [{"json": "$.request.own", "equals": true}]}, "respond": {"json": {"is": text}}}]}});
-    open(&mocks, json!({"session": "anna", "partners": own("anna's")})).await;
-    open(&mocks, json!({"session": "bert", "partners": own("bert's")})).await;
+    let own = |text: &str| json!({"id": "mine", "priority": -5, "when": {"all": [{"json": "$.request.own", "equals": true}]}, "respond": {"json": {"is": text}}});
+    let client = mocks.client();
+    let anna = client.session().named("anna").stub("civil", own("anna's")).open().await.expect("open");
+    let _bert = client.session().named("bert").stub("civil", own("bert's")).open().await.expect("open");
     for (session, wanted) in [("anna", "anna's"), ("bert", "bert's"), ("nobody", "fresh")] {
         let answer = ask(&mocks, session, json!({"bizNo": "B1", "own": true})).await.json();
         assert_eq!(answer["is"], wanted, "{session}");
@@ -58,10 +59,10 @@ async fn a_sessions_stubs_come_first_and_two_testers_do_not_trample_each_other()
     assert_eq!(ask(&mocks, "anna", json!({"bizNo": "B1"})).await.json()["is"], "fresh");
     assert_eq!(ask(&mocks, "bert", json!({"bizNo": "B1"})).await.json()["is"], "fresh");
     // Anna starts anew: Bert's case goes on.
-    assert_eq!(mocks.admin("POST", "/api/mocks/sessions/anna/reset", None).await.status, 200);
+    anna.reset().await.expect("anew");
     assert_eq!(ask(&mocks, "anna", json!({"bizNo": "B1"})).await.json()["is"], "fresh");
     assert_eq!(ask(&mocks, "bert", json!({"bizNo": "B1"})).await.json()["is"], "again");
-    assert_eq!(mocks.admin("DELETE", "/api/mocks/sessions/anna", None).await.status, 200);
+    anna.end().await.expect("over");
     assert_eq!(ask(&mocks, "anna", json!({"bizNo": "B9", "own": true})).await.json()["is"], "fresh");
     assert_eq!(mocks.admin("GET", "/api/mocks/sessions/anna", None).await.status, 404);
 }

@@ -88,7 +88,7 @@ async fn a_loss_reported_to_one_partner_shows_in_anothers_answer_and_only_in_tha
     // What the common session writes, all others see that have not written the same row.
     assert_eq!(ask(&mocks, "", "/card", loss.clone()).await.stub(), "loss");
     assert_eq!(ask(&mocks, "s2", "/bank", json!({"idNo": ID})).await.json()["status"], "3");
-    mocks.admin("POST", "/api/mocks/reset", Some(&json!({}))).await;
+    mocks.client().reset(None).await.expect("reset");
     assert_eq!(ask(&mocks, "s1", "/bank", json!({"idNo": ID})).await.json()["status"], "1");
     assert_eq!(ask(&mocks, "s1", "/card", loss).await.json()["ticket"], told["ticket"], "everything anew");
 }
@@ -99,9 +99,9 @@ async fn changes_are_all_made_with_the_states_move_or_nothing_happens() {
     let answer = ask(&mocks, "", "/card", json!({"kind": "broken", "idNo": ID})).await;
     assert_eq!(answer.status, 500);
     assert!(answer.text().contains("no row of this key"), "{}", answer.text());
-    let row = mocks.admin("GET", "/api/mocks/tables/city.cards/C1", None).await.json();
+    let row = mocks.client().row("city.cards", "C1").await.expect("a table").expect("a row");
     assert_eq!(row["status"], "NORMAL");
-    let state = mocks.admin("GET", &format!("/api/mocks/state/card/{ID}"), None).await.json();
+    let state = mocks.client().state("card", ID).await.expect("a state");
     assert_eq!(state["states"], json!({}), "{state}");
 }
 

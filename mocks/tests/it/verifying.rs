@@ -1,5 +1,5 @@
 //! Verification, scores and the journal as people see it.
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use qiao_vault::Vault;
 use serde_json::{Value, json};
@@ -99,22 +99,18 @@ async fn a_failed_verification_shows_the_nearest_miss_criterion_by_criterion_and
 
 #[tokio::test]
 async fn a_verification_waits_for_what_is_still_to_come_and_not_a_moment_longer() {
-    let mocks = Arc::new(serve("civil", PARTNER));
-    let spec = json!({"when": {"item": "apply"}, "count": 3, "within": "20s"});
-    let waiting = tokio::spawn({
-        let (mocks, spec) = (Arc::clone(&mocks), spec.clone());
-        async move { verify(&mocks, &spec).await }
-    });
+    let mocks = serve("civil", PARTNER);
+    let waiting = tokio::spawn(mocks.client().verify().item("apply").count(3).within(PATIENCE).holds());
     for biz in ["B1", "B2", "B3"] {
         send(&mocks, "", &apply(biz)).await;
     }
     let verified = timeout(PATIENCE, waiting).await.expect("long before its deadline").expect("a task");
-    assert_eq!((&verified["ok"], &verified["matched"]), (&json!(true), &json!(3)), "{verified}");
-    let none = verify(&mocks, &json!({"when": {"item": "query"}, "within": "50ms"})).await;
-    assert_eq!(none["ok"], false);
-    assert!(none["waitedMs"].as_u64() >= Some(50), "{none}");
-    let quiet = verify(&mocks, &json!({"when": {"item": "apply"}, "count": 3, "quiet": "50ms"})).await;
-    assert!(quiet["ok"] == true && quiet["waitedMs"].as_u64() >= Some(50), "{quiet}");
+    assert_eq!(verified.matched, 3, "{verified}");
+    let short = Duration::from_millis(50);
+    let none = mocks.client().verify().item("query").within(short).check().await.expect("an answer");
+    assert!(!none.ok && none.waited_ms >= 50, "{none}");
+    let quiet = mocks.client().verify().item("apply").count(3).quiet(short).holds().await;
+    assert!(quiet.waited_ms >= 50, "{quiet}");
 }
 
 #[tokio::test]

@@ -123,6 +123,7 @@ pub fn config(arguments: &Arguments) -> Config {
             push_to: Vec::new(),
             bus: None,
             broker: None,
+            journal: None,
         }),
         workers: None,
         grace: None,

@@ -68,13 +68,12 @@ pub async fn fault(mocks: &Mocks, stub: &str, fault: Value) {
 
 /// Stops the clock at noon of 21 November 2026 in Shanghai.
 pub async fn stop_clock(mocks: &Mocks) {
-    let stop = json!({"stopAt": "2026-11-21T12:00:00+08:00"});
-    assert_eq!(mocks.admin("PUT", "/api/mocks/clock", Some(&stop)).await.status, 200);
+    mocks.client().stop_clock_at("2026-11-21T12:00:00+08:00").await.expect("the clock stands");
 }
 
 /// Moves the clock; how many timers fired.
-pub async fn advance(mocks: &Mocks, by: &str) -> Value {
-    mocks.admin("POST", "/api/mocks/clock/advance", Some(&json!({"by": by}))).await.json()["done"].clone()
+pub async fn advance(mocks: &Mocks, by: &str) -> u64 {
+    mocks.client().advance(by).await.expect("the clock moves").done
 }
 
 /// The newest journal entries of a method, oldest first.

@@ -71,7 +71,7 @@ async fn a_message_is_answered_late_or_never_and_reported_all_the_same() {
     let begun = Instant::now();
     let mut fired = 0;
     while fired < 2 {
-        fired += advance(&mocks, "1s").await.as_u64().expect("a count");
+        fired += advance(&mocks, "1s").await;
         assert!(begun.elapsed() < PATIENCE);
     }
     let numbers: Vec<_> = [sp.report().await, sp.report().await]
@@ -146,7 +146,7 @@ async fn settings_give_each_message_its_fate_from_the_seed() {
         for number in 10..40 {
             sp.submit(message(&format!("138000000{number}"), "x")).await;
         }
-        let count = advance(&mocks, "10s").await.as_u64().expect("a count");
+        let count = advance(&mocks, "10s").await;
         let mut seen = Vec::new();
         for _ in 0..count {
             let report = sp.report().await;

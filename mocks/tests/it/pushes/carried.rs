@@ -55,7 +55,7 @@ async fn a_push_over_tcp_is_one_frame_and_the_frame_that_comes_back_acknowledges
         heard
     });
     let mocks = banking(&[("notices", address)], None);
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    super::stop_clock(&mocks).await;
     mocks.post("/bank/batch", &json!({"batchNo": "B7"})).await;
     assert_eq!(advance(&mocks, "90m").await, 2, "refused once, then acknowledged");
     let heard = heard.await.expect("two frames");
@@ -79,7 +79,7 @@ async fn a_push_over_amqp_is_confirmed_by_the_broker_and_one_for_no_queue_fails(
         .expect("a queue");
     for (name, expected) in [(queue.name().as_str(), "done"), ("qiao-no-such-queue", "failed")] {
         let mocks = banking(&[("notices", "127.0.0.1:1".into()), ("queue", name.into())], Some(&url));
-        mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+        super::stop_clock(&mocks).await;
         mocks.post("/bank/batch", &json!({"batchNo": "B8"})).await;
         advance(&mocks, "3h").await;
         let (standing, why) = standing(&mocks, 1).await;
@@ -95,7 +95,7 @@ async fn a_push_over_amqp_is_confirmed_by_the_broker_and_one_for_no_queue_fails(
     let headers = message.properties.headers().as_ref().expect("headers");
     assert!(headers.inner().contains_key("x-batch"), "{headers:?}");
     let mocks = banking(&[("notices", "127.0.0.1:1".into()), ("queue", "any".into())], None);
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    super::stop_clock(&mocks).await;
     mocks.post("/bank/batch", &json!({"batchNo": "B9"})).await;
     advance(&mocks, "3h").await;
     assert!(standing(&mocks, 1).await.1.contains("mocks.broker"));

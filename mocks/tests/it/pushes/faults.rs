@@ -67,7 +67,7 @@ async fn push_f15_a_receiver_that_has_it_already_acknowledges_by_saying_so() {
     let mocks = serve_with(&[("post/partner.yaml", &yaml)], Vault::in_memory().expect("a vault"), |config| {
         config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
     });
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    super::stop_clock(&mocks).await;
     let duplicate =
         dial(&mocks, "post/twice", json!({"push": "collected"}), json!({"kind": "duplicate"})).await;
     assert_eq!(duplicate.0, 200, "{}", duplicate.1);
@@ -164,7 +164,7 @@ async fn templates_of_pushes_see_all_that_the_stub_saw_of_its_request() {
     let mocks = serve_with(&[("post/partner.yaml", &yaml)], Vault::in_memory().expect("a vault"), |config| {
         config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
     });
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    super::stop_clock(&mocks).await;
     let headers = [("cookie", "desk=7; other=1")];
     let sent = mocks.connect().await.send("POST", "/post/orders/A1?page=2", &headers, "{\"a\":1}").await;
     assert_eq!(sent.expect("an answer").stub(), "order");
@@ -204,7 +204,7 @@ async fn push_f09_f24_a_bad_signature_or_another_generation_of_keys_is_refused_b
     let mocks = serve_with(&[("post/partner.yaml", &partner.to_string())], vault.clone(), |config| {
         config.parameters = Map::from_iter([("bus".to_owned(), Value::from(url))]);
     });
-    mocks.admin("PUT", "/api/mocks/clock", Some(&json!({"stopAt": "2026-03-01T08:00:00+08:00"}))).await;
+    super::stop_clock(&mocks).await;
     let bus = qiao_vault::Envelope::compile(&spec, &vault, qiao_vault::Side::Bus).expect("an envelope");
     for kind in ["none", "bad-signature", "stale-key"] {
         if kind != "none" {
