@@ -10,6 +10,7 @@ mod kept_bodies;
 mod keys;
 mod limits;
 mod logging_in;
+mod mocks_commands;
 mod passing_through;
 mod real_paths;
 mod records;

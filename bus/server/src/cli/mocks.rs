@@ -113,6 +113,13 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// What is known of these, each behind its name: `item LOSS   key B1`.
+fn known(document: &Value, names: &[(&str, &str)]) -> String {
+    let known = names.iter().map(|(name, title)| (title, text(&document[*name])));
+    let known = known.filter(|(_, value)| !value.is_empty());
+    known.map(|(title, value)| format!("{title} {value}")).collect::<Vec<_>>().join("   ")
+}
+
 /// A mistake on its line.
 fn mistake(value: &Value) -> String {
     serde_json::from_value::<qiao_mocks_client::Mistake>(value.clone())

@@ -126,7 +126,7 @@ async fn follow(arguments: &Journal, query: &JournalQuery) -> Result<(), Failed>
     Ok(())
 }
 
-const HEAD: [&str; 9] = ["ID", "TIME", "PARTNER", "METHOD", "PATH", "ITEM", "KEY", "STUB", "STATUS"];
+const HEAD: [&str; 9] = ["ID", "TIME (UTC)", "PARTNER", "METHOD", "PATH", "ITEM", "KEY", "STUB", "STATUS"];
 
 fn row(entry: &Entry) -> Vec<String> {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -152,22 +152,21 @@ async fn one(arguments: &Journal, id: u64) -> Result<(), Failed> {
     let entry = arguments.place.ask(Method::GET, &path, &Value::Null).await?;
     arguments.place.show(&entry, |entry| {
         let field = |name: &str| super::text(&entry[name]);
-        let mut lines = vec![
-            format!(
-                "entry    {id}  {}  {}/{}",
-                super::clock_time(entry["atUs"].as_i64().unwrap_or(0)),
-                field("partner"),
-                field("listener")
-            ),
-            format!("request  {} {}", field("method"), field("path")),
-            format!("item     {}   key {}   session {}", field("item"), field("key"), field("session")),
-            format!(
-                "stub     {}   status {}   {} µs",
-                if entry["miss"] == true { "- miss -".to_owned() } else { field("stub") },
-                field("status"),
-                field("tookUs")
-            ),
+        let stub = if entry["miss"] == true { "- miss -".to_owned() } else { field("stub") };
+        let at = super::clock_time(entry["atUs"].as_i64().unwrap_or(0));
+        let told = [
+            ("item", "item"),
+            ("key", "key"),
+            ("session", "session"),
+            ("caller", "caller"),
+            ("traceparent", "trace"),
         ];
+        let mut lines = vec![
+            format!("entry    {id}  {at}  {}/{}", field("partner"), field("listener")),
+            format!("request  {} {}", field("method"), field("path")),
+            format!("stub     {stub}   status {}   {} µs", field("status"), field("tookUs")),
+        ];
+        lines.extend(Some(super::known(entry, &told)).filter(|told| !told.is_empty()));
         for (name, title) in [("fault", "fault    "), ("problem", "problem  ")] {
             lines.extend((!entry[name].is_null()).then(|| format!("{title}{}", field(name))));
         }

@@ -151,9 +151,10 @@ fn rows_table(found: &Value) -> String {
 }
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("whose").required(true).multiple(true).args(["partner", "session", "all"])))]
 pub struct Reset {
     /// Only what this partner remembers
-    #[arg(long, value_name = "ID", required_unless_present_any = ["session", "all"])]
+    #[arg(long, value_name = "ID")]
     partner: Option<String>,
     /// Only what is remembered of this session
     #[arg(long, value_name = "NAME")]

@@ -62,16 +62,10 @@ pub async fn run(arguments: &Try) -> Result<(), Failed> {
 fn people(tried: &Value) -> String {
     let field = |name: &str| super::text(&tried[name]);
     let stub = if tried["stub"].is_null() { "- miss -".to_owned() } else { field("stub") };
-    let mut lines = vec![
-        format!("stub    {stub}"),
-        format!(
-            "item    {}   key {}   state {} -> {}",
-            field("item"),
-            field("key"),
-            field("stateBefore"),
-            field("stateAfter")
-        ),
-    ];
+    let mut lines = vec![format!("stub    {stub}")];
+    let told =
+        [("item", "item"), ("key", "key"), ("stateBefore", "state before"), ("stateAfter", "state after")];
+    lines.extend(Some(super::known(tried, &told)).filter(|told| !told.is_empty()));
     for name in ["fault", "problem"] {
         lines.extend((!tried[name].is_null()).then(|| format!("{name:<8}{}", field(name))));
     }
