@@ -34,7 +34,7 @@ use crate::{
     partner::Partner,
     server::{MockServer, Shared},
 };
-pub use routes::Operation;
+pub use routes::AdminOperation;
 use routes::Routes;
 
 type Api = State<Arc<Shared>>;
@@ -50,7 +50,7 @@ pub(crate) fn router_over(shared: Arc<Shared>) -> Router {
 }
 
 /// Every operation of the API.
-pub fn admin_operations() -> Vec<Operation> {
+pub fn admin_operations() -> Vec<AdminOperation> {
     routes().operations
 }
 

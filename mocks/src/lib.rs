@@ -41,7 +41,7 @@ mod timers;
 mod verify;
 mod wsdl;
 
-pub use admin::{Operation, admin_operations, admin_router};
+pub use admin::{AdminOperation, admin_operations, admin_router};
 pub use functions::FUNCTIONS;
 pub use journal::MAX_BYTES as MAX_JOURNAL_BYTES;
 pub use keys::{PartnerKey, partner_keys};

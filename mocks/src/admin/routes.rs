@@ -25,7 +25,7 @@ const REFUSAL: usize = 64 << 10;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct AdminOperation {
     pub method: Method,
     /// With its parameters in braces: `/api/mocks/journal/{id}`.
     pub path: &'static str,
@@ -36,7 +36,7 @@ pub struct Operation {
 /// The table, and the router made of it.
 #[derive(Default)]
 pub struct Routes {
-    pub operations: Vec<Operation>,
+    pub operations: Vec<AdminOperation>,
     router: Router<Arc<Shared>>,
 }
 
@@ -49,7 +49,7 @@ impl Routes {
         handler: H,
     ) -> Self {
         let route = on(filter(&method), handler).layer(middleware::from_fn(no_query));
-        self.add(Operation { method, path, asks: false }, route)
+        self.add(AdminOperation { method, path, asks: false }, route)
     }
 
     /// An operation with a query.
@@ -60,7 +60,7 @@ impl Routes {
         handler: H,
     ) -> Self {
         let route = on(filter(&method), handler);
-        self.add(Operation { method, path, asks: true }, route)
+        self.add(AdminOperation { method, path, asks: true }, route)
     }
 
     /// As [`Self::on`], for requests of up to 16 MiB.
@@ -71,7 +71,7 @@ impl Routes {
         handler: H,
     ) -> Self {
         let route = on(filter(&method), handler).layer(DefaultBodyLimit::max(LARGE_BODY));
-        self.add(Operation { method, path, asks: false }, route.layer(middleware::from_fn(no_query)))
+        self.add(AdminOperation { method, path, asks: false }, route.layer(middleware::from_fn(no_query)))
     }
 
     /// As [`Self::asking`], for requests of up to 16 MiB.
@@ -82,10 +82,10 @@ impl Routes {
         handler: H,
     ) -> Self {
         let route = on(filter(&method), handler).layer(DefaultBodyLimit::max(LARGE_BODY));
-        self.add(Operation { method, path, asks: true }, route)
+        self.add(AdminOperation { method, path, asks: true }, route)
     }
 
-    fn add(mut self, operation: Operation, route: MethodRouter<Arc<Shared>>) -> Self {
+    fn add(mut self, operation: AdminOperation, route: MethodRouter<Arc<Shared>>) -> Self {
         self.router = self.router.route(operation.path, route);
         self.operations.push(operation);
         self

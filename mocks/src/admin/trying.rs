@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::{Api, Refused};
 use crate::{
-    decide::{Setting, decide},
+    decide::{Decision, Setting, decide},
     facts::Incoming,
     matching::explain,
+    partner::Listener,
 };
 
 /// The request tried.
@@ -51,16 +52,23 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
             .position(|listener| *listener.id == **id)
             .ok_or_else(|| Refused::not_found(format!("there is no listener `{id}`")))?,
     };
+    let listener = partner.listeners.get(number);
+    let listener = listener.ok_or_else(|| Refused::unfit("the partner has no listener to ask"))?;
+    let incoming = incoming(listener, trial)?;
+    let session = shared.sessions.get(&incoming.session);
+    let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
+    let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
+    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: true };
+    let mut shown = view(decide(&partner, number, &incoming, &setting));
+    shown["nearest"] = json!(explain::nearest(&partner, overlay.as_deref(), number, &incoming));
+    Ok(Json(shown))
+}
+
+/// The request as the listener would receive it.
+fn incoming(listener: &Listener, trial: Trial) -> Result<Incoming, Refused> {
     let body = match (&trial.document, trial.body) {
         (Some(_), Some(_)) => return Err(Refused::unfit("`document` or `body`, not both")),
-        (Some(document), None) => {
-            let request = &partner.listeners[number].request;
-            let encoded = match &request.contract {
-                None => request.wire.encode(document).map_err(|error| error.to_string()),
-                Some(contract) => contract.write_request(document),
-            };
-            encoded.map_err(|error| Refused::unfit(format!("document: {error}")))?
-        }
+        (Some(document), None) => encoded(listener, document)?,
         (None, body) => body.unwrap_or_default().into_bytes(),
     };
     let mut headers = HeaderMap::new();
@@ -75,19 +83,26 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
     let (path, query) =
         path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query.to_owned())));
     let method = Method::from_bytes(trial.method.as_deref().unwrap_or("POST").as_bytes());
-    let incoming = Incoming {
+    Ok(Incoming {
         method: method.map_err(|_| Refused::unfit("method: not an HTTP method"))?,
         path: path.to_owned(),
         query,
         headers,
         body: body.into(),
         session: trial.session.unwrap_or_default().into(),
+    })
+}
+
+/// A document as the listener's requests bring it.
+fn encoded(listener: &Listener, document: &Value) -> Result<Vec<u8>, Refused> {
+    let encoded = match &listener.request.contract {
+        None => listener.request.wire.encode(document).map_err(|error| error.to_string()),
+        Some(contract) => contract.write_request(document),
     };
-    let session = shared.sessions.get(&incoming.session);
-    let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
-    let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
-    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: true };
-    let decision = decide(&partner, number, &incoming, &setting);
+    encoded.map_err(|error| Refused::unfit(format!("document: {error}")))
+}
+
+fn view(decision: Decision) -> Value {
     let fault = decision
         .applied
         .fault
@@ -101,7 +116,7 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
             .collect();
         json!({"status": answer.status, "headers": headers, "body": String::from_utf8_lossy(&answer.body)})
     });
-    Ok(Json(json!({
+    json!({
         "stub": decision.stub.as_deref(),
         "item": decision.item,
         "key": decision.key,
@@ -112,6 +127,5 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
         "answer": answer,
         "problem": decision.problem,
         "writes": decision.writes.and_then(|writes| serde_json::from_str::<Value>(&writes).ok()),
-        "nearest": explain::nearest(&partner, overlay.as_deref(), number, &incoming),
-    })))
+    })
 }
