@@ -77,7 +77,9 @@ impl Catalogue {
     fn add(&mut self, partner: Arc<Partner>, places: Vec<Mistake>) -> Vec<Mistake> {
         let number = self.partners.len();
         let mut taken = Vec::new();
-        for ((at, listener), mistake) in partner.listeners.iter().enumerate().zip(places) {
+        // Several may listen on one queue: they share its messages.
+        let placed = partner.listeners.iter().enumerate().zip(places);
+        for ((at, listener), mistake) in placed.filter(|((_, listener), _)| listener.queue.is_none()) {
             let other = match protocols::of(listener) {
                 None => match self.routes.get(&listener.path) {
                     None => {

@@ -61,7 +61,13 @@ pub fn partner(
     let caller = spec.caller.as_ref().map(|text| report.selector(&place.at("caller"), text, MATCHING));
     let instance = spec.instance.as_ref();
     let key = instance.and_then(|rule| report.selector(&place.at("instance.key"), &rule.key, MATCHING));
-    let targets = pushes::targets(&spec.pushes, &sealers, &place, &mut report);
+    let carriers: Vec<&str> = spec
+        .listen
+        .iter()
+        .filter(|listen| listen.proto.is_carrier())
+        .map(|listen| listen.id.as_str())
+        .collect();
+    let targets = pushes::targets(&spec.pushes, &sealers, &carriers, &place, &mut report);
     let plans = pushes::plans(&spec.plans, &targets, &place, &mut report);
     let around = stub::Around {
         partner: &spec.partner,
@@ -210,6 +216,7 @@ fn listener(
         .sftp
         .as_ref()
         .map(|sftp| report.keep_all(&place.at("sftp"), SftpForm::compile(sftp, vault)).map(Arc::new));
+    let queue = listen.amqp.clone().map(Arc::new);
     let carrier = carrier::settings(listen, vault, place, report);
     let (request, answer) = paths?;
     Some(Listener {
@@ -239,6 +246,7 @@ fn listener(
             Some(compiled) => Some(compiled?),
             None => None,
         },
+        queue,
         index: Index::build(std::iter::empty()),
     })
 }
@@ -252,6 +260,7 @@ fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     if listen.sftp.is_some() != (listen.proto == Proto::Sftp) {
         report.add(&place.at("sftp"), "`proto: sftp` and `sftp` go together");
     }
+    check_queue(listen, place, report);
     if listen.tls.is_some() && !listen.proto.is_http() && listen.proto != Proto::Tcp {
         report.add(&place.at("tls"), format!("`{name}` has no `tls`"));
     }
@@ -270,8 +279,25 @@ fn check_address(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
     if listen.path.is_some() {
         report.add(&place.at("path"), format!("`{name}` has a `port` of its own, no path"));
     }
-    if protocols::find(listen.proto).is_none() {
+    if protocols::find(listen.proto).is_none() && listen.proto != Proto::Amqp {
         report.add(&place.at("proto"), format!("mock partners do not speak `{name}`"));
+    }
+}
+
+/// A queue belongs to the broker of the settings: it has neither path nor port.
+fn check_queue(listen: &ListenSpec, place: &Place<'_>, report: &mut Report) {
+    if listen.amqp.is_some() != (listen.proto == Proto::Amqp) {
+        report.add(&place.at("amqp"), "`proto: amqp` and `amqp` go together");
+    }
+    let Some(queue) = &listen.amqp else { return };
+    if listen.port.is_some() {
+        report.add(&place.at("port"), "`amqp` has no port of its own: the settings name the broker");
+    }
+    if queue.queue.is_empty() || queue.queue.len() > 255 {
+        report.add(&place.at("amqp.queue"), "a queue's name has 1 to 255 bytes");
+    }
+    if queue.prefetch.is_some_and(|prefetch| !(1..=256).contains(&prefetch)) {
+        report.add(&place.at("amqp.prefetch"), "1 to 256");
     }
 }
 

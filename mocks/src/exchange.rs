@@ -113,6 +113,7 @@ fn entry(
     let web = partner.listeners[number].proto.is_http();
     let silent = fault.is_some_and(|fault| match fault.kind {
         FaultKind::NoAnswer | FaultKind::Reset => true,
+        FaultKind::Refused | FaultKind::Throttle => !web,
         FaultKind::Maintenance => !web && fault.business.is_none(),
         _ => false,
     });

@@ -27,7 +27,7 @@ use crate::{
     rows::{RowLook, Write},
     server::tls::TlsForm,
     sftp::{SftpForm, tree::Tree},
-    spec::Proto,
+    spec::{Proto, listen::QueueSpec},
     state::StateTable,
     table::DataTable,
     tables::SharedTables,
@@ -92,6 +92,8 @@ pub struct Listener {
     pub sftp: Option<Arc<SftpForm>>,
     /// With `proto: tcp` only.
     pub tcp: Option<Arc<TcpForm>>,
+    /// With `proto: amqp` only.
+    pub queue: Option<Arc<QueueSpec>>,
     pub index: Index,
 }
 

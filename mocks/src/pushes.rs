@@ -29,9 +29,22 @@ pub struct Target {
 
 /// How a push travels.
 pub enum Route {
-    Http { to: Template, method: Method },
-    Tcp { to: Template, framing: Framing },
-    Amqp { exchange: String, routing_key: Template },
+    Http {
+        to: Template,
+        method: Method,
+    },
+    Tcp {
+        to: Template,
+        framing: Framing,
+    },
+    Amqp {
+        exchange: String,
+        routing_key: Template,
+    },
+    /// By a carrier's gateway of the partner: a message from a user.
+    Carrier {
+        listener: String,
+    },
 }
 
 impl Route {
@@ -40,7 +53,8 @@ impl Route {
         match self {
             Self::Http { .. } => Proto::Http,
             Self::Tcp { .. } => Proto::Tcp,
-            Self::Amqp { .. } => Proto::Amqp,
+            // Faults of pushes are the same on all of them.
+            Self::Amqp { .. } | Self::Carrier { .. } => Proto::Amqp,
         }
     }
 }

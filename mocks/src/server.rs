@@ -9,6 +9,7 @@ mod connection;
 pub(crate) mod diagnosis;
 mod own;
 pub(crate) mod protocols;
+mod queue;
 mod serve;
 mod sftp;
 mod sgip;
@@ -48,6 +49,7 @@ use crate::{
 };
 use authority::Authority;
 use diagnosis::Diagnosis;
+use queue::Queues;
 use sockets::Sockets;
 
 /// Verifications that wait at once.
@@ -193,6 +195,7 @@ pub(crate) struct Shared {
     pub clock: Arc<Clock>,
     pub timers: Arc<Timers>,
     pub sockets: Sockets,
+    pub queues: Queues,
     pub authority: Authority,
     pub carriers: carrier::hub::Carriers,
     pub runs: Runs,
@@ -269,6 +272,7 @@ impl MockServer {
             timers: Arc::new(Timers::new(Arc::clone(&clock))),
             clock,
             sockets,
+            queues: Queues::new(config.broker.clone(), runtime.handle().clone()),
             authority,
             carriers: carrier::hub::Carriers::default(),
             runs: Runs::default(),
@@ -292,6 +296,7 @@ impl MockServer {
         let admin_addr = admin.as_ref().map(|(_, addr)| *addr);
         shared.sockets.adopt(&catalogue, bound, &shared);
         shared.catalogue.store(Arc::new(catalogue));
+        shared.queues.adopt(&shared.catalogue(), &shared);
         runtime.spawn(Arc::clone(&shared.timers).keep());
         runtime.spawn(connection::accept(listener, Arc::clone(&shared), connections));
         let running = Running {
@@ -384,6 +389,7 @@ impl MockServer {
         let shared = &self.running.shared;
         shared.open.send_replace(false);
         shared.sockets.close();
+        shared.queues.close();
         let drained = tokio::time::timeout(deadline, shared.alive.closed()).await;
         let forced = if drained.is_ok() { 0 } else { shared.alive.receiver_count() };
         if let Some(runtime) = self.running.runtime.lock().take() {
@@ -473,6 +479,7 @@ impl Shared {
         let fresh = !Arc::ptr_eq(&catalogue.tables, &before.tables);
         let catalogue = Arc::new(catalogue);
         self.catalogue.store(Arc::clone(&catalogue));
+        self.queues.adopt(&catalogue, self);
         self.sessions.refit(&catalogue, fresh);
         Ok(done)
     }

@@ -128,6 +128,9 @@ pub struct ListenSpec {
     /// `cmpp`, `smgp`, `sgip`: the gateway's accounts, times and reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<CarrierSpec>,
+    /// With `proto: amqp`: the queue whose messages are requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amqp: Option<listen::QueueSpec>,
     /// Replaces the partner's `select`. Left out everywhere: `$.operation` with `proto: soap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,

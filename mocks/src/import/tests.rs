@@ -212,7 +212,7 @@ fn told(format: Format, name: &str, bytes: &[u8], document: Option<&Value>) -> R
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_json_is_taken_over_as_a_mapping_or_refused_at_its_place(document in mapping()) {

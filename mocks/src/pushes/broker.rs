@@ -20,6 +20,8 @@ pub struct Message {
     pub exchange: String,
     pub routing_key: String,
     pub content_type: String,
+    /// Of an answer: what it answers.
+    pub correlation_id: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
 }
@@ -62,10 +64,13 @@ impl Broker {
         for (name, value) in &message.headers {
             headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
         }
-        let properties = BasicProperties::default()
+        let mut properties = BasicProperties::default()
             .with_delivery_mode(2)
             .with_content_type(ShortString::from(message.content_type.as_str()))
             .with_headers(headers);
+        if let Some(id) = &message.correlation_id {
+            properties = properties.with_correlation_id(ShortString::from(id.as_str()));
+        }
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirm = channel
             .basic_publish(

@@ -39,11 +39,12 @@ pub type Plans = BTreeMap<String, Arc<Plan>>;
 pub fn targets(
     specs: &IndexMap<String, PushSpec>,
     sealers: &Sealers,
+    carriers: &[&str],
     place: &Place<'_>,
     report: &mut Report,
 ) -> Targets {
     let compiled = specs.iter().filter_map(|(id, spec)| {
-        let target = target(id, spec, sealers, &place.member("pushes", id), report)?;
+        let target = target(id, spec, (sealers, carriers), &place.member("pushes", id), report)?;
         Some((id.clone(), Arc::new(target)))
     });
     compiled.collect()
@@ -52,11 +53,11 @@ pub fn targets(
 fn target(
     id: &str,
     spec: &PushSpec,
-    sealers: &Sealers,
+    (sealers, carriers): (&Sealers, &[&str]),
     place: &Place<'_>,
     report: &mut Report,
 ) -> Option<Target> {
-    let route = route(spec, place, report);
+    let route = route(spec, carriers, place, report);
     let headers = spec.headers.iter().map(|(name, text)| {
         let place = place.member("headers", name);
         let header = report.keep(&place, HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()));
@@ -93,12 +94,12 @@ fn target(
     })
 }
 
-fn route(spec: &PushSpec, place: &Place<'_>, report: &mut Report) -> Option<Route> {
+fn route(spec: &PushSpec, carriers: &[&str], place: &Place<'_>, report: &mut Report) -> Option<Route> {
     let template = |text: &str, key: &str, report: &mut Report| {
         template(&Value::from(text), PUSHING, &place.at(key), report)
     };
-    let compiled = match (&spec.to, &spec.amqp) {
-        (Some(to), None) if to.starts_with("tcp://") => {
+    let compiled = match (&spec.to, &spec.amqp, &spec.carrier) {
+        (Some(to), None, None) if to.starts_with("tcp://") => {
             let to = template(to, "to", report);
             let framing = spec.framing.clone().unwrap_or(FrameSpec::Length(LengthSpec {
                 size: 8,
@@ -110,18 +111,26 @@ fn route(spec: &PushSpec, place: &Place<'_>, report: &mut Report) -> Option<Rout
             let framing = report.keep_all(&place.at("framing"), framing);
             to.zip(framing).map(|(to, framing)| Route::Tcp { to, framing })
         }
-        (Some(to), None) => {
+        (Some(to), None, None) => {
             let to = template(to, "to", report);
             let method = Method::from_bytes(spec.method.as_deref().unwrap_or("POST").as_bytes());
             let method = report.keep(&place.at("method"), method);
             to.zip(method).map(|(to, method)| Route::Http { to, method })
         }
-        (None, Some(amqp)) => {
+        (None, Some(amqp), None) => {
             let routing_key = template(&amqp.routing_key, "amqp.routingKey", report);
             routing_key.map(|routing_key| Route::Amqp { exchange: amqp.exchange.clone(), routing_key })
         }
+        (None, None, Some(listener)) => {
+            if !carriers.contains(&listener.as_str()) {
+                let remedy = did_you_mean(listener, carriers.iter().copied());
+                let message = format!("there is no carrier's listener `{listener}`");
+                report.add_with_remedy(&place.at("carrier"), message, remedy);
+            }
+            Some(Route::Carrier { listener: listener.clone() })
+        }
         _ => {
-            report.add(place, "exactly one of `to` and `amqp`");
+            report.add(place, "exactly one of `to`, `amqp` and `carrier`");
             None
         }
     };
@@ -133,6 +142,8 @@ fn route(spec: &PushSpec, place: &Place<'_>, report: &mut Report) -> Option<Rout
     let http = matches!(compiled, Some(Route::Http { .. }) | None);
     let tcp = matches!(compiled, Some(Route::Tcp { .. }) | None);
     let amqp = matches!(compiled, Some(Route::Amqp { .. }) | None);
+    let carrier = matches!(compiled, Some(Route::Carrier { .. }));
+    refuse("form", spec.form.is_some(), !carrier);
     refuse("method", spec.method.is_some(), http);
     refuse("framing", spec.framing.is_some(), tcp);
     refuse("headers", !spec.headers.is_empty(), http || amqp);

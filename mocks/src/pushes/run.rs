@@ -19,7 +19,10 @@ use crate::{
     journal::{Body, Entry},
     overlay::Overlay,
     partner::Partner,
-    server::Shared,
+    server::{
+        Shared,
+        carrier::{Uplink, send_uplink},
+    },
     spec::FaultKind,
     state::full_key,
 };
@@ -203,9 +206,12 @@ fn prepare(shared: &Shared, run: &Run, step: &Step, fault: Option<&Fault>) -> Re
         scope.inst = inst(run);
     }
     let target = &step.target;
-    let (Route::Http { to, .. } | Route::Tcp { to, .. } | Route::Amqp { routing_key: to, .. }) =
-        &target.route;
-    let to = text(to, &scope).map_err(|error| format!("to: {error}"))?;
+    let to = match &target.route {
+        Route::Http { to, .. } | Route::Tcp { to, .. } | Route::Amqp { routing_key: to, .. } => {
+            text(to, &scope).map_err(|error| format!("to: {error}"))?
+        }
+        Route::Carrier { listener } => listener.clone(),
+    };
     let mut headers = HeaderMap::with_capacity(target.headers.len() + 2);
     if let Ok(kind) = HeaderValue::from_str(target.form.wire.content_type()) {
         headers.insert(CONTENT_TYPE, kind);
@@ -276,8 +282,11 @@ pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied
     let Some(ready) = ready else { return };
     let started = Instant::now();
     let running = shared.partner(&run.partner.id).is_some_and(|partner| partner.runtime.is_running());
-    let came_back =
-        if running { shared.sender.send(target, &ready).await } else { Err("the partner is stopped".into()) };
+    let came_back = match &target.route {
+        _ if !running => Err("the partner is stopped".into()),
+        Route::Carrier { .. } => uplink(shared, run, &ready),
+        _ => shared.sender.send(target, &ready).await,
+    };
     let verdict = came_back.as_ref().map_err(Clone::clone).and_then(|answer| acknowledged(step, answer));
     let nothing = Applied::default();
     let mut entry = entry(shared, run, place, applied.unwrap_or(&nothing), started);
@@ -293,6 +302,17 @@ pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied
         Ok(()) => settle(run, place, Standing::Done, None),
         Err(problem) => repeat(shared, run, place, &problem),
     }
+}
+
+/// Hands a user's message to the carrier's gateway, which delivers it as soon as the provider is there.
+fn uplink(shared: &Arc<Shared>, run: &Run, ready: &Ready) -> Result<CameBack, String> {
+    let mut document: Value = serde_json::from_slice(&ready.body).map_err(|error| error.to_string())?;
+    if let Value::Object(members) = &mut document {
+        members.insert("listener".into(), ready.to.as_str().into());
+    }
+    let uplink: Uplink = serde_json::from_value(document).map_err(|error| format!("json: {error}"))?;
+    let queued = send_uplink(shared, &run.partner.id, &uplink)?;
+    Ok(CameBack { body: json!(queued).to_string().into(), ..CameBack::default() })
 }
 
 fn acknowledged(step: &Step, answer: &CameBack) -> Result<(), String> {

@@ -67,10 +67,19 @@ impl Sender {
                     Ok(CameBack { body, ..CameBack::default() })
                 }
                 Route::Amqp { exchange, .. } => self.publish(exchange, ready).await,
+                Route::Carrier { .. } => Err("messages of users leave by their gateway".into()),
             }
         };
         let timed = tokio::time::timeout(target.timeout, exchange).await;
         timed.unwrap_or_else(|_| Err(format!("no answer within {:?}", target.timeout)))
+    }
+
+    /// Publishes the answer to a message and waits for the broker's confirm.
+    ///
+    /// # Errors
+    /// Why the broker did not confirm it.
+    pub async fn publish_answer(&self, answer: Message) -> Result<(), String> {
+        self.broker.publish(answer).await
     }
 
     async fn http(&self, method: Method, ready: &Ready) -> Result<CameBack, String> {
@@ -94,6 +103,7 @@ impl Sender {
             exchange: exchange.to_owned(),
             routing_key: ready.to.clone(),
             content_type,
+            correlation_id: None,
             headers: headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
             body: ready.body.clone(),
         };

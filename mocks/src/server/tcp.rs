@@ -140,7 +140,7 @@ fn incoming(body: Bytes) -> Incoming {
 }
 
 /// What a fault does to the answer before it is framed.
-fn twist(fault: &Fault, answer: &mut Rendered) {
+pub fn twist(fault: &Fault, answer: &mut Rendered) {
     if fault.business.is_some() {
         return;
     }

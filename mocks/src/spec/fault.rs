@@ -130,7 +130,7 @@ pub enum FaultKind {
     HandshakeAbort,
     /// F05: an HTTP error status with a short text.
     Status,
-    /// F05: files cannot be opened, listed or written: permission denied.
+    /// F05: files cannot be opened, listed or written: permission denied. A queue's message is refused for good.
     Refused,
     /// F06, F14, F15: the stub's status, another business document.
     Business,
@@ -152,7 +152,7 @@ pub enum FaultKind {
     Replay,
     /// F11: a result file appears once more under the next batch number.
     DuplicateFile,
-    /// F16: 429 with `Retry-After`.
+    /// F16: 429 with `Retry-After`. A queue's message goes back after that time and comes again.
     Throttle,
     /// F17: closed for maintenance: 503 with `Retry-After`, `json`, or beside HTTP the connection closed. A push waits for the end of `window`.
     Maintenance,
@@ -247,7 +247,8 @@ impl FaultKind {
     /// Whether it strikes before there is a request: in the handshake, at the login, when a file is opened.
     pub fn is_beforehand(self, proto: Proto) -> bool {
         match self {
-            Self::HandshakeAbort | Self::ExpiredCertificate | Self::Refused => true,
+            Self::HandshakeAbort | Self::ExpiredCertificate => true,
+            Self::Refused => proto != Proto::Amqp,
             Self::Maintenance => proto == Proto::Sftp,
             _ => false,
         }
@@ -269,6 +270,9 @@ impl FaultKind {
         if proto.is_carrier() {
             return self.is_of_carriers();
         }
+        if proto == Proto::Amqp {
+            return self.is_of_queues();
+        }
         match self {
             Status | Throttle | TokenExpired => proto.is_http(),
             Html | HandshakeAbort | ExpiredCertificate => proto.is_http() || proto == Proto::Tcp,
@@ -286,6 +290,18 @@ impl FaultKind {
         };
         let kinds = [BadSignature, Business, ClockSkew, Duplicate, Maintenance, Never, OutOfOrder, StaleKey];
         self.is_of_field() || kinds.contains(&self)
+    }
+
+    /// Whether a queue's listener can have it: messages are framed by the broker, answers have no status.
+    fn is_of_queues(self) -> bool {
+        use FaultKind::{
+            BadBody, BadSignature, Business, ClockSkew, Duplicate, Html, Never, NoAnswer, OtherReply,
+            Refused, Replay, Reset, StaleKey, Throttle, WrongCharset,
+        };
+        let messages = [NoAnswer, Reset, Refused, Throttle, Duplicate, Never];
+        let answers =
+            [Business, BadBody, WrongCharset, Html, BadSignature, StaleKey, Replay, ClockSkew, OtherReply];
+        self.is_of_field() || messages.contains(&self) || answers.contains(&self)
     }
 
     /// Whether a carrier's gateway can have it: its answers are results in frames, not documents.

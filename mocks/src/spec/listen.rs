@@ -22,6 +22,33 @@ pub struct TcpSpec {
     pub idle: Option<Duration>,
 }
 
+/// A queue of the broker that the settings name (AMQP 0-9-1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "MockQueue")]
+pub struct QueueSpec {
+    /// Its name. It must be there: mock partners declare no queues.
+    #[schemars(length(min = 1, max = 255))]
+    pub queue: String,
+    /// Where the answer to a message without `reply-to` goes; left out: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<QueueAnswer>,
+    /// Messages taken at once; 1 when left out, which keeps their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub prefetch: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "MockQueueAnswer")]
+pub struct QueueAnswer {
+    /// The default exchange, whose routing key is the queue's name, when left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exchange: String,
+    pub routing_key: String,
+}
+
 /// How messages follow one another on a stream.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]

@@ -37,6 +37,7 @@ impl ListenSpec {
             tcp: None,
             sftp: None,
             carrier: None,
+            amqp: None,
             strict: false,
             select: None,
             request: None,

@@ -12,12 +12,16 @@ use super::{AnswerForm, StateRule};
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PushSpec {
     /// Template of the URL, `${partner.bus}/ems/track`: `http://…` for HTTP and SOAP, `tcp://host:port` for frames. Loopback, or
-    /// a host that the settings allow. Exactly one of `to` and `amqp`.
+    /// a host that the settings allow. Exactly one of `to`, `amqp` and `carrier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Published to the broker that the settings name; acknowledged by the broker's confirm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amqp: Option<AmqpSpec>,
+    /// A carrier's listener of this partner (CMPP, SMGP, SGIP): the document is a message from a user to the provider, `{from, to, text}`
+    /// and what else the admin API takes; acknowledged when it waits for the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
     /// With `tcp://`: eight digits that count the bytes behind them when left out, 1MiB at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framing: Option<FrameSpec>,

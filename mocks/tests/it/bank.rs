@@ -18,6 +18,8 @@ use tokio::{
 
 use crate::help::{Mocks, PATIENCE, serve_with};
 
+mod late;
+
 const SIGNER: &[u8] = b"1234567812345678";
 
 struct Bank {

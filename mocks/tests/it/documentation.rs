@@ -138,7 +138,7 @@ fn the_page_of_faults_has_no_empty_row_and_names_only_tests_that_exist() {
     tests_below(&root.join("../tests/tests"), &mut known);
     let page = here("../docs/mocks-faults.md");
     let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
-    for transport in ["HTTP", "SOAP", "TCP frames", "SFTP", "Carriers", "Pushes"] {
+    for transport in ["HTTP", "SOAP", "TCP frames", "SFTP", "Carriers", "Queues", "Pushes"] {
         assert!(sections.iter().any(|section| section.starts_with(&format!("{transport}\n"))), "{transport}");
     }
     for section in sections {

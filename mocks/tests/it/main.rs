@@ -1,5 +1,6 @@
 //! The mock server over real sockets.
 mod admin;
+mod amqp;
 mod bank;
 mod carriers;
 mod determinism;

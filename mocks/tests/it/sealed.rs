@@ -124,3 +124,31 @@ async fn a_tampered_request_reaches_the_stub_that_answers_it() {
     let fault = bus.codec.decode(&reply.body).expect("SOAP").soap_fault.expect("a fault");
     assert_eq!((fault.code.as_str(), fault.string.as_str()), ("Client", "验签失败"));
 }
+
+#[tokio::test]
+async fn http_f09_f24_a_json_answer_with_a_bad_signature_or_other_keys_is_refused_by_the_bus() {
+    let text =
+        format!("mock: v1\npartner: permit\ntitle: 密\nfaultHeader: true\nenvelopes:\n  light:{LIGHT}")
+            + r#"
+listen:
+  - id: rest
+    proto: http
+    path: /permit
+    answer: {wire: {codec: json}, seal: {envelope: light, plain: {codec: json}}}
+stubs: [{id: any, respond: {json: {code: "0", name: 张三}}}]
+"#;
+    let source = qiao_mappings::strict::Source::read("light", &format!("light:{LIGHT}")).expect("YAML");
+    let spec: EnvelopeSpec = serde_json::from_value(source.value()["light"].clone()).expect("an envelope");
+    let vault = Vault::in_memory().expect("a vault");
+    for key in required_keys(&spec) {
+        vault.generate(&key.key, key.kind, key.purpose).expect("a key");
+    }
+    let bus = Envelope::compile(&spec, &vault, Side::Bus).expect("an envelope");
+    let mocks = serve_with(&[("permit/partner.yaml", &text)], vault, |_| {});
+    for fault in ["", "bad-signature", "stale-key"] {
+        let headers: &[(&str, &str)] = if fault.is_empty() { &[] } else { &[("x-mock-fault", fault)] };
+        let reply = mocks.connect().await.send("POST", "/permit", headers, "{}").await.expect("an answer");
+        assert_eq!(reply.status, 200);
+        assert_eq!(bus.open(&reply.json(), &Params::new()).is_ok(), fault.is_empty(), "{fault}");
+    }
+}

@@ -413,3 +413,22 @@ async fn a_fault_that_tcp_cannot_have_does_not_strike_and_is_refused_where_nothi
         qiao_mocks::check(folder.path(), &Vault::in_memory().expect("a vault")).expect_err("refused");
     assert!(mistakes[0].to_string().contains("`throttle` cannot occur on tcp"), "{}", mistakes[0]);
 }
+
+#[tokio::test]
+async fn tcp_f19_a_message_of_typed_members_has_one_of_another_type() {
+    let yaml = BANK
+        .replace("{codec: xml, charset: gb18030}", "{codec: json}")
+        .replace("$.request.msgtext.", "$.request.");
+    let yaml = yaml.replace(
+        "{id: tiny, item: TINY, respond: {text: \"ok\"}}",
+        "{id: typed, item: TYPED, respond: {json: {count: 7, name: 张三, list: [1]}}}",
+    );
+    let mocks = with(&yaml);
+    let mut line = Line::to(&mocks).await;
+    for (field, wanted) in [("count", json!("7")), ("name", json!(["张三"])), ("list", json!(1))] {
+        dial(&mocks, json!({"kind": "field-type", "field": field})).await;
+        line.write(&framed(json!({"buscd": "TYPED", "ref": "K1"}).to_string().as_bytes())).await;
+        let answer: Value = serde_json::from_slice(&line.read().await.expect("an answer")).expect("JSON");
+        assert_eq!(answer[field], wanted, "{field}");
+    }
+}

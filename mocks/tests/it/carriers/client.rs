@@ -39,6 +39,26 @@ stubs:
     )
 }
 
+/// A plan by which a user writes to the provider an hour after it was started.
+pub const WRITES: &str = r#"
+pushes:
+  user: {carrier: sms}
+plans:
+  writes:
+    steps:
+      - {id: td, after: 1h, push: user, json: {from: "${request.from}", to: "${request.to}", text: "${request.text}"}}
+"#;
+
+/// Starts that plan and lets the hour pass; how its step stands.
+pub async fn write(mocks: &Mocks, from: &str, to: &str, text: &str) -> Value {
+    stop_clock(mocks).await;
+    let start = json!({"key": from, "request": {"from": from, "to": to, "text": text}});
+    let started = mocks.admin("POST", "/api/mocks/plans/gate/writes/start", Some(&start)).await;
+    assert_eq!(started.status, 200, "{}", started.text());
+    advance(mocks, "2h").await;
+    mocks.admin("GET", "/api/mocks/plans/gate", None).await.json()["runs"][0]["steps"][0].clone()
+}
+
 pub fn vault() -> Vault {
     let vault = Vault::in_memory().expect("a vault");
     let key = "vault:gate/secret".parse().expect("a reference");

@@ -7,7 +7,9 @@ use qiao_wire::{
 };
 use serde_json::{Value, json};
 
-use super::client::{End, Sp, account_once, advance, fault, gateway, journal, message, partner, stop_clock};
+use super::client::{
+    End, Sp, WRITES, account_once, advance, fault, gateway, journal, message, partner, stop_clock, write,
+};
 use crate::help::{Mocks, Reply};
 
 fn plain(more: &str) -> String {
@@ -235,4 +237,26 @@ async fn a_stopped_gateway_resets_and_keeps_what_waits() {
     }
     assert!(mocks.server.start_partner("gate"));
     Sp::logged_in(&mocks, Version::V30).await;
+}
+
+#[tokio::test]
+async fn a_push_plan_sends_users_messages_and_says_what_cannot_be_sent() {
+    let mocks = gateway(&partner("cmpp", "901234", "", WRITES));
+    let mut sp = Sp::logged_in(&mocks, Version::V30).await;
+    assert_eq!(write(&mocks, "13800000001", "106812345", "退订").await["standing"], "done");
+    let deliver = sp.delivery().await;
+    assert_eq!((deliver.registered_delivery, text(&deliver).as_str()), (0, "退订"));
+    assert_eq!(deliver.src_terminal_id.0.as_str(), Some("13800000001"));
+    let refused = write(&mocks, &"1".repeat(33), "106812345", "x").await;
+    assert_eq!(refused["standing"], "failed");
+    assert!(refused["why"].as_str().is_some_and(|why| why.contains("no room in its layout")), "{refused}");
+
+    let wrong = partner("cmpp", "901234", "", &WRITES.replace("carrier: sms", "carrier: ismg"));
+    crate::help::write(&mocks.folder, "gate/partner.yaml", &wrong);
+    let refused = mocks.admin("POST", "/api/mocks/reload", None).await;
+    assert!(
+        refused.status == 422 && refused.text().contains("no carrier's listener `ismg`"),
+        "{}",
+        refused.text()
+    );
 }

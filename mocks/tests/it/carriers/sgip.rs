@@ -10,18 +10,23 @@ use serde_json::json;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::client::{
-    End, Wire, account_once, address, advance, fault, gateway, journal, noon, partner, request_of, stop_clock,
+    End, WRITES, Wire, account_once, address, advance, fault, gateway, journal, noon, partner, request_of,
+    stop_clock, write,
 };
 use crate::help::{Mocks, PATIENCE};
 
 /// A gateway, and the provider's own listener that it calls.
 async fn gate(more: &str) -> (Mocks, TcpListener) {
+    gate_with(more, "").await
+}
+
+async fn gate_with(more: &str, rest: &str) -> (Mocks, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let callback = format!(
         "\"vault:gate/secret\", callback: {{address: \"{}\", name: smg}}}}",
         listener.local_addr().expect("an address")
     );
-    let yaml = partner("sgip", "90123", more, "").replace("\"vault:gate/secret\"}", &callback);
+    let yaml = partner("sgip", "90123", more, rest).replace("\"vault:gate/secret\"}", &callback);
     (gateway(&yaml), listener)
 }
 
@@ -236,4 +241,16 @@ async fn a_busy_node_and_an_idle_connection() {
     let mut peer = Peer::bound(&mocks).await;
     let sequence = peer.send(Command::Unbind(Unbind {})).await;
     assert_eq!(peer.next().await, Pdu { sequence, command: Command::UnbindResp(Unbind {}) });
+}
+
+#[tokio::test]
+async fn a_push_plan_sends_users_messages_by_sgip() {
+    let (mocks, listener) = gate_with("", WRITES).await;
+    let (standing, called) =
+        tokio::join!(write(&mocks, "13000000001", "10655", "TD"), Peer::called(&listener, 0));
+    assert_eq!(standing["standing"], "done");
+    let (mut called, _) = called;
+    let pdu = called.next().await;
+    let Command::Deliver(deliver) = pdu.command else { panic!("{:?}", pdu.command) };
+    assert_eq!((deliver.sp_number.as_str(), &deliver.message_content.0[..]), (Some("10655"), &b"TD"[..]));
 }

@@ -10,7 +10,8 @@ use qiao_wire::{
 use serde_json::json;
 
 use super::client::{
-    End, NOON, Wire, account_once, address, advance, fault, gateway, journal, partner, request_of, stop_clock,
+    End, NOON, WRITES, Wire, account_once, address, advance, fault, gateway, journal, partner, request_of,
+    stop_clock, write,
 };
 use crate::help::Mocks;
 
@@ -215,4 +216,14 @@ async fn reports_take_the_connection_that_receives() {
     assert!(matches!(sends.next().await.command, Command::ActiveTestResp(_)));
     sends.send(Command::Exit(Exit {})).await;
     assert!(matches!(sends.next().await.command, Command::ExitResp(_)));
+}
+
+#[tokio::test]
+async fn a_push_plan_sends_users_messages_by_smgp() {
+    let yaml = partner("smgp", "37000014", "", WRITES).replace("gateway: 902100", "gateway: 10061");
+    let mocks = gateway(&yaml);
+    let mut sp = Sp::logged_in(&mocks).await;
+    assert_eq!(write(&mocks, "18900000001", "1065900", "TD").await["standing"], "done");
+    let deliver = sp.delivery().await;
+    assert_eq!((deliver.is_report, &deliver.msg_content.0[..]), (0, &b"TD"[..]));
 }
