@@ -9,6 +9,7 @@ mod importing;
 mod journal;
 mod partners;
 mod plans;
+pub(crate) mod recording;
 mod routes;
 mod sessions;
 mod state;
@@ -64,6 +65,7 @@ fn routes() -> Routes {
     let routes = evidence_routes(routes);
     let routes = moving_routes(routes);
     let routes = memory_routes(routes);
+    let routes = recording::routes(routes);
     routes
         .on(GET, "/api/mocks/openapi.json", document::openapi)
         .on(POST, "/api/mocks/reset", reset)

@@ -1,13 +1,14 @@
 //! What is known of one request: the scope that conditions and templates read. Each part is made when first asked for.
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use qiao_mappings::{Scope, SoapVersion};
+use qiao_mappings::{Scope, ScopeFunctions, SoapVersion};
 use serde_json::{Map, Value};
 
 use crate::{
-    entropy::Fnv, forms::Documents, matching::path, partner::Listener, partner::Partner, wsdl::Call,
+    entropy::Fnv, forms::Documents, functions::OwnTables, matching::path, partner::Listener,
+    partner::Partner, wsdl::Call,
 };
 
 /// A request as it came, with the path below the listener's.
@@ -39,6 +40,7 @@ pub struct Facts<'p> {
     soap_version: OnceLock<Value>,
     body: OnceLock<Value>,
     cookies: OnceLock<Value>,
+    tables: OnceLock<Arc<OwnTables>>,
 }
 
 struct Texts {
@@ -65,6 +67,7 @@ impl<'p> Facts<'p> {
             soap_version: OnceLock::new(),
             body: OnceLock::new(),
             cookies: OnceLock::new(),
+            tables: OnceLock::new(),
         }
     }
 
@@ -251,6 +254,11 @@ impl Scope for Facts<'_> {
             "item" => Some(self.item_value.get_or_init(|| self.item().map_or(Value::Null, Value::from))),
             other => self.outer(other),
         }
+    }
+
+    fn functions(&self) -> Option<Arc<dyn ScopeFunctions>> {
+        let tables = self.tables.get_or_init(|| Arc::new(OwnTables(Arc::clone(&self.partner.tables))));
+        Some(Arc::clone(tables) as Arc<dyn ScopeFunctions>)
     }
 }
 

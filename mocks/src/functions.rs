@@ -50,6 +50,35 @@ impl Tables for Environment {
     }
 }
 
+/// What conditions are compiled against: `table` alone, over the partner's own tables.
+pub struct Looking;
+
+static LOOKING: LazyLock<Functions> = LazyLock::new(|| {
+    Functions::declare(["table"]).expect("CEL itself has no function of this name, which a test checks")
+});
+
+impl Tables for Looking {
+    fn table(&self, _: &str) -> Option<&Table> {
+        None
+    }
+
+    fn functions(&self) -> Option<&Functions> {
+        Some(&LOOKING)
+    }
+}
+
+/// The partner's own tables, for conditions.
+pub struct OwnTables(pub Arc<HashMap<String, DataTable>>);
+
+impl ScopeFunctions for OwnTables {
+    fn call(&self, _: &str, arguments: &[Value]) -> Result<Value, String> {
+        let [Value::String(table), key] = arguments else { return Err("is written table(name, key)".into()) };
+        let table = self.0.get(table).ok_or("conditions look into the partner's own tables only")?;
+        let key = crate::matching::memo::scalar(key).ok_or("a key is text or a number")?;
+        Ok(table.row(&key).cloned().unwrap_or(Value::Null))
+    }
+}
+
 /// The functions of one answer: its random values and its partner's tables.
 pub struct Draws {
     pub entropy: Entropy,

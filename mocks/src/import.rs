@@ -34,20 +34,24 @@ pub enum Format {
 /// # Errors
 /// Nothing that could be imported, or a draft that the mock partners' own check refuses.
 pub fn import(format: Format, files: &Files, partner: &str) -> Result<Imported, String> {
-    let well_named = partner.starts_with(|c: char| c.is_ascii_lowercase())
-        && partner.len() <= 40
-        && partner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !well_named {
-        return Err(format!(
-            "`{partner}` is no partner's id: lower-case letters, digits and hyphens, at most 40"
-        ));
-    }
+    well_named(partner)?;
     let draft = match format {
         Format::Wiremock => wiremock::draft(files, partner),
         Format::Openapi => openapi::draft(files, partner),
         Format::Wsdl => wsdl::draft(files, partner),
     };
     draft?.finish()
+}
+
+/// Refuses what cannot be a partner's id.
+pub(crate) fn well_named(partner: &str) -> Result<(), String> {
+    let fits = partner.starts_with(|c: char| c.is_ascii_lowercase())
+        && partner.len() <= 40
+        && partner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits {
+        return Ok(());
+    }
+    Err(format!("`{partner}` is no partner's id: lower-case letters, digits and hyphens, at most 40"))
 }
 
 /// A document as a template that gives it as it is: `${` in it is no expression.

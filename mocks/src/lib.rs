@@ -27,6 +27,7 @@ mod overlay;
 mod partner;
 mod pushes;
 mod question;
+pub mod record;
 mod rows;
 mod score;
 mod server;

@@ -39,6 +39,7 @@ use tokio::{
 };
 
 use crate::{
+    admin::recording::Recordings,
     catalogue::Catalogue,
     clock::Clock,
     journal::{self, Journal},
@@ -201,6 +202,7 @@ pub(crate) struct Shared {
     pub runs: Runs,
     pub sender: PushSender,
     pub sessions: Sessions,
+    pub recordings: Recordings,
     /// Verifications that may wait.
     pub waiting: Semaphore,
     /// Those who may look on at the journal.
@@ -279,6 +281,7 @@ impl MockServer {
             sender: PushSender::new(config.push_to, config.broker),
             parameters: config.parameters,
             sessions: Sessions::default(),
+            recordings: Recordings::default(),
             waiting: Semaphore::new(MAX_VERIFICATIONS),
             watching: Arc::new(Semaphore::new(MAX_WATCHING)),
             checking: Arc::new(Semaphore::new(MAX_CHECKING)),

@@ -4,6 +4,7 @@ use qiao_mappings::Expression;
 
 use super::report::{MATCHING, Place, Report};
 use crate::{
+    functions::Looking,
     matching::{
         Condition, Conditions, PathPattern, Source, Sources, Test,
         condition::{Look, Order},
@@ -126,7 +127,7 @@ impl Compiler<'_> {
 
     fn cel(&mut self, text: &str, place: &Place<'_>) -> Option<Condition> {
         let place = place.at("cel");
-        let expression = self.report.keep(&place, Expression::parse(text))?;
+        let expression = self.report.keep(&place, Expression::compile(text, &Looking))?;
         self.report.roots(&place, expression.roots(), MATCHING);
         let number = self.sources.cel::<String>(text, || Ok(expression)).ok()?;
         Some(Condition { look: Look::Cel(number), place: "cel".into(), wanted: text.into() })

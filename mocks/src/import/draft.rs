@@ -153,7 +153,10 @@ impl Draft {
 }
 
 /// The files of a draft as the compiler takes them.
-fn partner_files(partner: &str, files: &Files) -> Result<PartnerFiles, Vec<qiao_mappings::strict::Mistake>> {
+pub(crate) fn partner_files(
+    partner: &str,
+    files: &Files,
+) -> Result<PartnerFiles, Vec<qiao_mappings::strict::Mistake>> {
     let text = |name: &str| String::from_utf8_lossy(files.get(name).map_or(&[], Vec::as_slice)).into_owned();
     let source = Source::read("partner.yaml", &text("partner.yaml"))?;
     let spec = source.decode::<PartnerSpec>()?;

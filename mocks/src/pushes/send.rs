@@ -116,13 +116,27 @@ impl Sender {
         if uri.scheme_str() != Some(scheme) {
             return Err(format!("`{to}`: this push goes to {scheme}://…"));
         }
+        self.admit(&uri)?;
+        Ok(uri)
+    }
+
+    /// Whether that URL's host is loopback or listed.
+    ///
+    /// # Errors
+    /// A host that is neither, a text that is no URL.
+    pub fn allows(&self, to: &str) -> Result<(), String> {
+        let uri: Uri = to.parse().map_err(|_| format!("`{to}` is not a URL"))?;
+        self.admit(&uri)
+    }
+
+    fn admit(&self, uri: &Uri) -> Result<(), String> {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let loopback = host == "localhost"
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         let named = uri.port_u16().map(|port| format!("{host}:{port}"));
         let listed = |name: &str| self.allowed.iter().any(|allowed| allowed == name);
         if loopback || listed(host) || named.is_some_and(|named| listed(&named)) {
-            return Ok(uri);
+            return Ok(());
         }
         Err(format!(
             "`{host}` is neither loopback nor among the hosts that pushes may go to (`mocks.pushTo`)"

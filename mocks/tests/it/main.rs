@@ -15,6 +15,7 @@ mod openapi;
 mod partners;
 mod peers;
 mod pushes;
+mod recording;
 mod rust_client;
 mod sealed;
 mod sessions;
