@@ -26,6 +26,9 @@ pub struct Group<'s> {
     pub seen: Vec<&'s Seen>,
 }
 
+/// Whether it is SOAP, the method, and the segments of the path.
+type Shape = (bool, String, Vec<Option<String>>);
+
 /// A place and its value; without a place, the value of the `select` that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Item {
@@ -47,7 +50,7 @@ impl Group<'_> {
 
 /// Groups exchanges. `select` is the dispatch key asked for; SOAP's is the operation.
 pub fn groups<'s>(seen: &'s [Seen], select: Option<&Selector>, people: &Pseudonyms) -> Vec<Group<'s>> {
-    let mut by_path: BTreeMap<(bool, String, Vec<Option<String>>), Vec<&Seen>> = BTreeMap::new();
+    let mut by_path: BTreeMap<Shape, Vec<&Seen>> = BTreeMap::new();
     for one in seen {
         let path = one.segments.iter().map(|segment| (!varies(segment, people)).then(|| segment.clone()));
         let key = (one.request.form.is_soap(), one.method.to_string(), path.collect());

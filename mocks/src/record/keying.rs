@@ -97,8 +97,10 @@ pub fn choose(cases: &[Case<'_>], people: &Pseudonyms, outcomes: &[String]) -> K
             }
         }
     }
+    // Always asking about one person with another number each time is a repeat, not another thing asked about.
+    let same_person = all.iter().any(|candidate| candidate.distinct == 1 && candidate.rank == 0);
     let serial = varying.iter().find(|candidate| {
-        let speaks = candidate.repeats || varying.len() == 1;
+        let speaks = candidate.repeats || varying.len() == 1 && !same_person;
         candidate.rank >= SERIAL && speaks && violations(std::slice::from_ref(&candidate.place)) == 0
     });
     if let Some(serial) = serial {

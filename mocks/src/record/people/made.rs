@@ -73,12 +73,14 @@ pub fn of(kind: Kind, original: &str, draws: &Entropy) -> String {
 
 /// Another digit for each digit, another letter of its case for each letter, behind `head` characters that stay.
 fn kept(original: &str, head: usize, draws: &Entropy) -> String {
+    let hex = original.len() >= 8 && original.bytes().all(|b| b.is_ascii_hexdigit());
+    let letters = if hex { 6 } else { 26 };
     let drawn = |(place, c): (usize, char)| match c {
         c if place < head => c,
         '1'..='9' if place == 0 => *pick(&['1', '2', '3', '4', '5', '6', '7', '8', '9'], draws),
         '0'..='9' => char::from(b'0' + u8::try_from(draws.index(10)).unwrap_or(0)),
-        'a'..='z' => char::from(b'a' + u8::try_from(draws.index(26)).unwrap_or(0)),
-        'A'..='Z' => char::from(b'A' + u8::try_from(draws.index(26)).unwrap_or(0)),
+        'a'..='z' => char::from(b'a' + u8::try_from(draws.index(letters)).unwrap_or(0)),
+        'A'..='Z' => char::from(b'A' + u8::try_from(draws.index(letters)).unwrap_or(0)),
         c if is_masked_name(c) => nth(GIVEN, draws),
         other => other,
     };

@@ -140,7 +140,7 @@ fn maybe_name(value: &str) -> Option<bool> {
     }
     let words: Vec<&str> = value.split(' ').collect();
     let capital = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
-    if value.is_ascii() && !(words.len() >= 2 && words.iter().all(|word| capital(&word))) {
+    if value.is_ascii() && !(words.len() >= 2 && words.iter().all(|word| capital(word))) {
         return None;
     }
     name(value)
@@ -271,7 +271,8 @@ pub fn masked(under: Option<Hint>, text: &str) -> Vec<Range<usize>> {
     }
     let is_name = matches!(under, Some(Hint::Name | Hint::MaybeName)) && text.contains(is_han);
     if is_name && text.chars().all(|c| is_han(c) || c == '*') {
-        return vec![0..text.len()];
+        let whole = 0..text.len();
+        return std::iter::once(whole).collect();
     }
     MASKED.find_iter(text).map(|found| found.range()).collect()
 }
