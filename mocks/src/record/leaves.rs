@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{
-    generate::{Sample, generator},
+    generate::{Sample, generator, is_near},
     group,
     people::Pseudonyms,
     place::{self, Place, Step, Steps, last_name, text},
@@ -151,6 +151,7 @@ fn echo(
 ) -> Option<Value> {
     let texts: Vec<String> = values.iter().map(|value| scalar(value)).collect::<Option<_>>()?;
     let name = last_name(steps);
+    let timely = values.len() > 1 && is_near(&Sample { at_ms: cases[0].seen.at_us / 1000, value: values[0] });
     let mut found: Option<((bool, usize), Value)> = None;
     for (rank, (place, _)) in cases[0].asked.iter().enumerate() {
         let begins = asked_at(cases[0], place).and_then(scalar);
@@ -162,7 +163,8 @@ fn echo(
         let asked_texts: Option<Vec<String>> = asked.iter().map(|value| scalar(value)).collect();
         let Some(asked_texts) = asked_texts else { continue };
         let namesake = place.name().eq_ignore_ascii_case(name);
-        if same && !telling(&texts[0], namesake, people) {
+        // A time that is the request's by chance is the answer's own.
+        if same && !telling(&texts[0], namesake, people) || timely && !namesake {
             continue;
         }
         let Some(template) = taken(place, &asked, &asked_texts, values, &texts) else { continue };

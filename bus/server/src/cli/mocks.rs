@@ -14,6 +14,7 @@ mod memory;
 mod moving;
 mod partners;
 pub mod place;
+mod record;
 mod serve;
 mod sessions;
 mod tried;
@@ -67,6 +68,8 @@ enum Action {
     Reload(partners::Reload),
     /// Forget state, dials, counts and what waits
     Reset(memory::Reset),
+    /// Record a live partner by passing on to it, and draft a mock partner with pseudonyms for people
+    Record(record::Record),
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
@@ -90,6 +93,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
             Action::Export(arguments) => files::export(&arguments).await,
             Action::Reload(arguments) => partners::reload(&arguments).await,
             Action::Reset(arguments) => memory::reset(&arguments).await,
+            Action::Record(arguments) => record::run(arguments).await,
         }
     })
 }

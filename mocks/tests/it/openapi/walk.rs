@@ -3,7 +3,7 @@ use qiao_vault::{KeyKind, Purpose, Vault};
 use serde_json::{Value, json};
 
 use super::checked::Checked;
-use crate::help::{Mocks, serve_with, write};
+use crate::help::{Client, Mocks, serve_with, write};
 
 const POST: &str = r#"
 mock: v1
@@ -56,6 +56,7 @@ async fn every_operation_answers_as_documented_when_it_succeeds_and_when_it_refu
     let mut api = Checked::over(&mocks);
     partners(&mut api).await;
     files(&mut api).await;
+    recordings(&mut api, &mocks).await;
     sessions(&mut api).await;
     evidence(&mut api).await;
     memory(&mut api).await;
@@ -123,6 +124,40 @@ async fn files(api: &mut Checked<'_>) {
     let drafted = api.ask(200, "POST", "/api/mocks/import", import).await;
     assert!(drafted["files"]["partner.yaml"].is_string(), "{drafted}");
     api.ask(422, "POST", "/api/mocks/import", json!({"format": "wsdl", "partner": "No", "files": {}})).await;
+}
+
+async fn recordings(api: &mut Checked<'_>, mocks: &Mocks) {
+    let path = "/api/mocks/recordings";
+    let wanted =
+        json!({"target": format!("http://{}", mocks.server.addr()), "partner": "drafted", "for": "5m"});
+    let recording = api.ask(201, "POST", path, wanted.clone()).await;
+    let at = recording["address"].as_str().expect("an address").parse().expect("an address");
+    for n in 0..2 {
+        let order = json!({"item": "order", "orderNo": format!("R{n}")}).to_string();
+        let json = [("content-type", "application/json")];
+        Client::to(at).await.send("POST", "/post/orders", &json, &order).await.expect("an answer");
+    }
+    let first = format!("{path}/{}", recording["id"]);
+    api.ask(200, "GET", &first, NONE).await;
+    let made = api.ask(200, "POST", &format!("{first}/finish"), NONE).await;
+    assert_eq!(made["replay"]["exchanges"], 2, "{made}");
+    api.ask(404, "GET", &first, NONE).await;
+    api.ask(404, "POST", &format!("{first}/finish"), NONE).await;
+    api.ask(422, "POST", path, json!({"target": "http://10.0.0.8", "partner": "drafted"})).await;
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        let started = api.ask(201, "POST", path, wanted.clone()).await;
+        others.push(format!("{path}/{}", started["id"]));
+    }
+    api.ask(429, "POST", path, wanted).await;
+    let listed = api.ask(200, "GET", path, NONE).await;
+    assert_eq!(listed["recordings"].as_array().map(Vec::len), Some(4));
+    misspelt(api, "GET", path, NONE).await;
+    api.ask(422, "POST", &format!("{}/finish", others.remove(0)), NONE).await;
+    for other in others {
+        api.ask(200, "DELETE", &other, NONE).await;
+        api.ask(404, "DELETE", &other, NONE).await;
+    }
 }
 
 async fn sessions(api: &mut Checked<'_>) {
