@@ -140,7 +140,7 @@ fn maybe_name(value: &str) -> Option<bool> {
     }
     let words: Vec<&str> = value.split(' ').collect();
     let capital = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
-    if value.is_ascii() && !(words.len() >= 2 && words.iter().all(|word| capital(word))) {
+    if value.is_ascii() && !(words.len() >= 2 && words.iter().all(capital)) {
         return None;
     }
     name(value)
