@@ -139,6 +139,7 @@ fn wrong_usage_of_a_mocks_command_ends_with_two() {
         &["mocks", "clock", "--run", "--reset"],
         &["mocks", "partners", "--url", "http://a", "--node", "b"],
         &["mocks", "score"],
+        &["mocks", "import"],
     ] {
         let output = qiao_tests::bus::qiao(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));

@@ -64,6 +64,8 @@ enum Action {
     Validate(files::Validate),
     /// Write out the files of a partner as they are in effect
     Export(files::Export),
+    /// Make a draft partner of WireMock mappings, an OpenAPI description or a WSDL, as `qiao import` does
+    Import(super::import::Arguments),
     /// Read the partners' folder again: all of it, or with a mistake anywhere nothing
     Reload(partners::Reload),
     /// Forget state, dials, counts and what waits
@@ -91,6 +93,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
             Action::Step(arguments) => moving::step(&arguments).await,
             Action::Validate(arguments) => files::validate(&arguments).await,
             Action::Export(arguments) => files::export(&arguments).await,
+            Action::Import(arguments) => super::import::run(arguments),
             Action::Reload(arguments) => partners::reload(&arguments).await,
             Action::Reset(arguments) => memory::reset(&arguments).await,
             Action::Record(arguments) => record::run(arguments).await,
