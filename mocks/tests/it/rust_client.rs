@@ -129,7 +129,9 @@ async fn the_tail_gives_entries_as_they_come() {
     let refused = mocks.client().journal().tail().await.err().expect("too many");
     assert_eq!(refused.status(), Some(429));
     assert_eq!(mocks.server.shutdown(Duration::from_secs(10)).await, 0);
-    assert!(timeout(PATIENCE, tail.next()).await.expect("in time").expect("the end").is_none());
+    // A server that ends may cut its connections off before their last byte.
+    let end = timeout(PATIENCE, tail.next()).await.expect("in time");
+    assert!(matches!(end, Ok(None) | Err(ClientError::Broken { .. })), "{end:?}");
 }
 
 #[tokio::test]
