@@ -1,5 +1,7 @@
 //! One operation's exchanges made into stubs and a table: what all have in common stands in the stubs, whom it depends on in
 //! the table's key, the rest in its columns.
+mod columns;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use qiao_mappings::units::Duration;
@@ -10,13 +12,15 @@ use super::{
     keying::{self, Key, MAX_STEPS},
     leaves::{self, Case, Leaf, Made},
     people::Pseudonyms,
-    place::{Place, Step, Steps, cel_member, cel_text, last_name, pointer, text},
+    place::{Place, Step, Steps, cel_text, pointer},
     replay::Reason,
+    wire::Form,
 };
 use crate::{
     import::escaped,
     spec::{Criterion, Delay, Respond, SoapFault, StateRule, StubSpec, When},
 };
+use columns::Column;
 
 /// The parameter that keys the course of requests that nothing tells apart.
 pub const COMMON_KEY: &str = "recording";
@@ -32,21 +36,6 @@ pub struct Generalised {
     pub reasons: Vec<(usize, String, Reason)>,
     /// Whether a course is keyed by the common parameter.
     pub common: bool,
-}
-
-/// A column of the table.
-struct Column {
-    name: String,
-    form: ColumnForm,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ColumnForm {
-    Text,
-    Number,
-    Flag,
-    /// Any value, as the only element of a JSON list.
-    Json,
 }
 
 struct Plan<'g> {
@@ -164,48 +153,6 @@ impl Plan<'_> {
         }
     }
 
-    fn find_columns(&mut self) {
-        let paths: BTreeSet<Steps> = self
-            .leaves
-            .iter()
-            .filter(|leaf| leaf.made == Made::Data)
-            .map(|leaf| leaf.steps.clone())
-            .collect();
-        let mut used: BTreeSet<String> = ["answer".to_owned(), self.key_column()].into();
-        for steps in paths {
-            let holds = |case: &&Case<'_>| self.data(case.variant).any(|leaf| leaf.steps == steps);
-            let values: Vec<&Value> =
-                self.cases.iter().filter(holds).map(|case| value(case, &steps)).collect();
-            let of = |is: fn(&Value) -> bool| values.iter().all(|value| is(value));
-            let form = match () {
-                () if of(Value::is_string) => ColumnForm::Text,
-                () if of(Value::is_number) => ColumnForm::Number,
-                () if of(Value::is_boolean) => ColumnForm::Flag,
-                () => ColumnForm::Json,
-            };
-            let base = match last_name(&steps) {
-                "" => "value".to_owned(),
-                name => name.to_owned(),
-            };
-            let mut name = base.clone();
-            let mut number = 2;
-            while used.iter().any(|other| *other == name || other.starts_with(&format!("{name}_"))) {
-                name = format!("{base}{number}");
-                number += 1;
-            }
-            used.insert(name.clone());
-            self.columns.insert(steps, Column { name, form });
-        }
-    }
-
-    fn key_column(&self) -> String {
-        let name = self.key.as_ref().and_then(|key| match key.places.as_slice() {
-            [one] => Some(one.name()),
-            _ => None,
-        });
-        name.filter(|name| !name.is_empty()).unwrap_or("key").to_owned()
-    }
-
     /// A column's name at a step of the course.
     fn at_step(&self, name: &str, step: usize) -> String {
         if step == 0 { name.to_owned() } else { format!("{name}_{}", step + 1) }
@@ -226,40 +173,6 @@ impl Plan<'_> {
         let free = (0..self.variants).filter(|variant| self.data(*variant).next().is_none());
         let cases = |variant: &usize| self.cases.iter().filter(|case| case.variant == *variant).count();
         if self.needs_table() && self.variants > 1 { free.max_by_key(cases) } else { None }
-    }
-
-    fn table(&self) -> Option<(String, String)> {
-        if !self.needs_table() {
-            return None;
-        }
-        let many = self.variants > 1;
-        let steps = |name: &str| (0..self.steps).map(|step| self.at_step(name, step)).collect::<Vec<_>>();
-        let mut head = vec![self.key_column()];
-        if many {
-            head.extend(steps("answer"));
-        }
-        self.columns.values().for_each(|column| head.extend(steps(&column.name)));
-        let mut csv = line(&head);
-        let otherwise = self.otherwise();
-        for (key, course) in &self.courses {
-            let is_other = |number: &usize| Some(self.cases[*number].variant) == otherwise;
-            if course.iter().all(is_other) {
-                continue;
-            }
-            let mut row = vec![key.clone()];
-            if many {
-                row.extend((0..self.steps).map(|step| answer_name(self.case_at(course, step).variant)));
-            }
-            for (steps, column) in &self.columns {
-                for step in 0..self.steps {
-                    let case = self.case_at(course, step);
-                    let holds = self.data(case.variant).any(|leaf| leaf.steps == *steps);
-                    row.push(if holds { cell(column.form, value(case, steps)) } else { String::new() });
-                }
-            }
-            csv.push_str(&line(&row));
-        }
-        Some((self.name.clone(), csv))
     }
 
     fn stubs(&self) -> Vec<StubSpec> {
@@ -390,40 +303,8 @@ impl Plan<'_> {
         for (name, template) in made["headers"].as_object().into_iter().flatten() {
             respond.headers.insert(name.clone(), template.as_str().unwrap_or_default().to_owned());
         }
-        let body = made["body"].clone();
-        if let Some(fault) = &first.seen.answer.fault {
-            let text = body["faultstring"].as_str().unwrap_or_default().to_owned();
-            respond.soap_fault = Some(SoapFault { code: fault.code.clone(), text });
-        } else if first.seen.answer.form == super::wire::Form::Text {
-            respond.text = body.as_str().map(str::to_owned);
-            if let Some(kind) = &first.seen.answer_type {
-                respond.headers.insert("content-type".into(), kind.clone());
-            }
-        } else if first.seen.answer.form != super::wire::Form::Empty {
-            respond.json = Some(body);
-        }
+        body(first, made["body"].clone(), &mut respond);
         respond
-    }
-
-    /// The template of a column's cell.
-    fn looked_up(&self, first: &Case<'_>, leaf: &Leaf, step: usize) -> Value {
-        let column = self.columns.get(&leaf.steps);
-        let (Some(column), Some(key)) = (column, self.key.as_ref()) else {
-            return escaped(value(first, &leaf.steps));
-        };
-        if key.places.is_empty() {
-            // Without a key the step alone says which answer it is.
-            let course = self.courses.first().map_or(&[][..], |(_, course)| course.as_slice());
-            return escaped(value(self.case_at(course, step), &leaf.steps));
-        }
-        let member = cel_member(&self.at_step(&column.name, step));
-        let cell = format!("table({}, {}){member}", cel_text(&self.name), key.cel());
-        match column.form {
-            ColumnForm::Text => format!("${{{cell}}}").into(),
-            ColumnForm::Number => format!("${{number({cell})}}").into(),
-            ColumnForm::Flag => format!("${{{cell} == 'true'}}").into(),
-            ColumnForm::Json => format!("${{parseJson({cell})[0]}}").into(),
-        }
     }
 
     fn reasons(&self) -> Vec<(usize, String, Reason)> {
@@ -439,6 +320,25 @@ impl Plan<'_> {
             }
         }
         reasons
+    }
+}
+
+/// Puts the body's template where its form belongs.
+fn body(first: &Case<'_>, made: Value, respond: &mut Respond) {
+    let answer = &first.seen.answer;
+    match (&answer.fault, answer.form) {
+        (Some(fault), _) => {
+            let text = made["faultstring"].as_str().unwrap_or_default().to_owned();
+            respond.soap_fault = Some(SoapFault { code: fault.code.clone(), text });
+        }
+        (None, Form::Text) => {
+            respond.text = made.as_str().map(str::to_owned);
+            if let Some(kind) = &first.seen.answer_type {
+                respond.headers.insert("content-type".into(), kind.clone());
+            }
+        }
+        (None, Form::Empty) => {}
+        (None, _) => respond.json = Some(made),
     }
 }
 
@@ -472,22 +372,4 @@ fn filled(value: &Value, steps: &mut Steps, templates: &HashMap<Steps, Value>) -
         }
         other => escaped(other),
     }
-}
-
-fn cell(form: ColumnForm, value: &Value) -> String {
-    match form {
-        ColumnForm::Json => Value::Array(vec![value.clone()]).to_string(),
-        _ => text(value).unwrap_or_default(),
-    }
-}
-
-/// A line of CSV (RFC 4180).
-fn line(fields: &[String]) -> String {
-    let quoted = fields.iter().map(|field| {
-        let plain = !field.is_empty() && !field.contains([',', '"', '\n', '\r', '\u{feff}']);
-        if plain || field.is_empty() { field.clone() } else { format!("\"{}\"", field.replace('"', "\"\"")) }
-    });
-    // A line that is nothing but an empty field would be no line.
-    let line = quoted.collect::<Vec<_>>().join(",");
-    if line.is_empty() { "\"\"\n".into() } else { line + "\n" }
 }

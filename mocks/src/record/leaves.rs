@@ -1,6 +1,6 @@
 //! The answers of one operation laid over one another: which parts are always the same, come from the request, are made anew,
 //! or are data.
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -43,25 +43,38 @@ pub struct Leaf {
     pub made: Made,
 }
 
-/// The forms that answers have, and the cases with theirs.
+/// Forms of answers of one operation at most; where there are more, documents of any form count as one.
+const MAX_FORMS: usize = 32;
+
+/// The cases of an operation, with the forms that their answers have.
 pub fn cases<'s>(seen: &[&'s Seen], path: &[Option<String>]) -> Vec<Case<'s>> {
-    let mut forms: Vec<String> = Vec::new();
-    let cases = seen.iter().map(|one| {
-        let answer = place::answer(&one.answer_headers, &one.answer);
-        let form = format!("{} {:?} {}", one.status, one.answer.form, shape(&answer));
-        let variant = forms.iter().position(|known| *known == form).unwrap_or_else(|| {
-            forms.push(form);
-            forms.len() - 1
-        });
-        let mut asked: Vec<(Place, Value)> =
-            group::request(one).into_iter().map(|(place, value)| (place, value.clone())).collect();
-        let open = path.iter().enumerate().filter(|(_, segment)| segment.is_none());
-        asked.extend(open.filter_map(|(number, _)| {
-            Some((Place::Segment(number), Value::from(one.segments.get(number)?.as_str())))
-        }));
-        Case { seen: one, answer, asked, variant }
-    });
-    cases.collect()
+    let mut cases: Vec<Case<'s>> = seen.iter().map(|one| case(one, path)).collect();
+    let fine =
+        |case: &Case<'_>| format!("{} {:?} {}", case.seen.status, case.seen.answer.form, shape(&case.answer));
+    if number(&mut cases, fine) > MAX_FORMS {
+        number(&mut cases, |case| format!("{} {:?}", case.seen.status, case.seen.answer.form));
+    }
+    cases
+}
+
+fn case<'s>(one: &'s Seen, path: &[Option<String>]) -> Case<'s> {
+    let mut asked: Vec<(Place, Value)> =
+        group::request(one).into_iter().map(|(place, value)| (place, value.clone())).collect();
+    let open = path.iter().enumerate().filter(|(_, segment)| segment.is_none());
+    asked.extend(open.filter_map(|(number, _)| {
+        Some((Place::Segment(number), Value::from(one.segments.get(number)?.as_str())))
+    }));
+    Case { seen: one, answer: place::answer(&one.answer_headers, &one.answer), asked, variant: 0 }
+}
+
+/// Numbers the forms in the order in which they first occur, and tells how many there are.
+fn number(cases: &mut [Case<'_>], form: impl Fn(&Case<'_>) -> String) -> usize {
+    let mut forms: HashMap<String, usize> = HashMap::new();
+    for case in cases {
+        let next = forms.len();
+        case.variant = *forms.entry(form(case)).or_insert(next);
+    }
+    forms.len()
 }
 
 /// Objects with their members, and kinds of values; what stands in lists does not count.

@@ -190,11 +190,19 @@ impl Pseudonyms {
 
     /// Whether a text that is about to be written still holds an original number or secret.
     pub fn leaks(&self, text: &str) -> Option<Kind> {
-        let long = |found: &str| {
-            let kind = self.kinds.get(found).copied()?;
-            (!matches!(kind, Kind::Name | Kind::Address)).then_some(kind)
-        };
-        self.anywhere.iter().flat_map(|regex| regex.find_iter(text)).find_map(|found| long(found.as_str()))
+        let found = self.anywhere.iter().flat_map(|regex| regex.find_iter(text));
+        let kinds = found.filter_map(|found| self.known(text, found.range()));
+        kinds.into_iter().find(|kind| !matches!(kind, Kind::Name | Kind::Address))
+    }
+
+    /// The kind of an original that stands there. One of few digits within a longer number is chance.
+    fn known(&self, text: &str, range: Range<usize>) -> Option<Kind> {
+        let kind = self.kinds.get(&text[range.clone()]).copied()?;
+        let joined = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = text.as_bytes();
+        let within =
+            joined(range.start.checked_sub(1).and_then(|at| bytes.get(at))) || joined(bytes.get(range.end));
+        (!within || !matches!(kind, Kind::Number | Kind::Phone)).then_some(kind)
     }
 
     /// The dates of birth in a document's identity numbers with those of their pseudonyms, as yyyyMMdd.
@@ -289,7 +297,7 @@ impl Pseudonyms {
         }
         for regex in &self.anywhere {
             for found in regex.find_iter(text) {
-                let kind = self.kinds.get(found.as_str()).copied();
+                let kind = self.known(text, found.range());
                 let key = kind.map(|kind| (kind, found.as_str().to_owned()));
                 if let Some(made) = key.and_then(|key| self.by_original.get(&key)) {
                     add(found.range(), made.clone());

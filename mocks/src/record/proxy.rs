@@ -113,17 +113,8 @@ async fn answer(request: Request<Incoming>, proxy: &Arc<Proxy>) -> Answer {
 type Failed = (StatusCode, String);
 
 async fn forward(request: Request<Incoming>, proxy: &Arc<Proxy>) -> Result<Answer, Failed> {
-    let bad = |why: String| (StatusCode::BAD_GATEWAY, why);
     let (head, body) = request.into_parts();
     let (body, asked) = Tee::into_cell(body, BODY, BODY_TIME);
-    let wire = proxy.target.connect().await.map_err(bad)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(wire))
-        .await
-        .map_err(|error| bad(format!("the target is no HTTP server: {error}")))?;
-    tokio::spawn(async move {
-        // What goes wrong on it is told by the answer.
-        drop(connection.await);
-    });
     let mut passed = Request::new(body);
     *passed.method_mut() = head.method.clone();
     *passed.uri_mut() = relative(&head.uri);
@@ -132,15 +123,11 @@ async fn forward(request: Request<Incoming>, proxy: &Arc<Proxy>) -> Result<Answe
     if let Ok(host) = HeaderValue::from_str(&proxy.target.authority) {
         passed.headers_mut().insert(HOST, host);
     }
-    let started = Instant::now();
-    let answered = timeout(proxy.patience, sender.send_request(passed)).await;
-    let answered = answered
-        .map_err(|_| (StatusCode::GATEWAY_TIMEOUT, format!("no answer within {:?}", proxy.patience)))?
-        .map_err(|error| bad(format!("the target broke off: {error}")))?;
+    let (answered, latency) = ask(passed, proxy).await?;
     let (answer_head, answer_body) = answered.into_parts();
     let exchange = Exchange {
         at_us: now_us(),
-        latency: started.elapsed(),
+        latency,
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
@@ -156,6 +143,26 @@ async fn forward(request: Request<Incoming>, proxy: &Arc<Proxy>) -> Result<Answe
     *answer.status_mut() = answer_head.status;
     *answer.headers_mut() = end_to_end(&answer_head.headers);
     Ok(answer)
+}
+
+/// Asks the target over a connection of its own; the answer's head, and how long it took once the connection stood.
+async fn ask(passed: Request<Tee>, proxy: &Proxy) -> Result<(Response<Incoming>, Duration), Failed> {
+    let bad = |why: String| (StatusCode::BAD_GATEWAY, why);
+    let wire = proxy.target.connect().await.map_err(bad)?;
+    let shaken = timeout(proxy.patience, hyper::client::conn::http1::handshake(TokioIo::new(wire))).await;
+    let (mut sender, connection) = shaken
+        .map_err(|_| bad("the target is no HTTP server".into()))?
+        .map_err(|error| bad(format!("the target is no HTTP server: {error}")))?;
+    tokio::spawn(async move {
+        // What goes wrong on it is told by the answer.
+        drop(connection.await);
+    });
+    let started = Instant::now();
+    let answered = timeout(proxy.patience, sender.send_request(passed)).await;
+    let answered = answered
+        .map_err(|_| (StatusCode::GATEWAY_TIMEOUT, format!("no answer within {:?}", proxy.patience)))?
+        .map_err(|error| bad(format!("the target broke off: {error}")))?;
+    Ok((answered, started.elapsed()))
 }
 
 /// Keeps an exchange whose answer has ended.

@@ -144,6 +144,18 @@ fn what_is_about_to_be_written_is_searched_for_originals() {
 }
 
 #[test]
+fn a_short_number_is_not_looked_for_within_longer_ones() {
+    let document = json!({"socialCardNo": "20261122", "at": "20261122142000", "note": "卡20261122可用"});
+    let made = safe(&document);
+    assert_eq!(text(&made, "/at"), "20261122142000");
+    assert!(text(&made, "/note").contains(text(&made, "/socialCardNo")), "{made}");
+    assert_ne!(text(&made, "/socialCardNo"), "20261122");
+    let pseudonyms = pseudonyms(&[document], 7);
+    assert_eq!(pseudonyms.leaks("no: 620261122999"), None);
+    assert_eq!(pseudonyms.leaks("no: 20261122"), Some(Kind::Number));
+}
+
+#[test]
 fn many_people_stay_apart_and_another_seed_gives_others() {
     let people: Vec<Value> = (0..800)
         .map(|n| {

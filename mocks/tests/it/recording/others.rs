@@ -41,6 +41,22 @@ async fn xml_and_forms_are_drafted_each_at_its_path() {
     assert_eq!(answer.json()["retCode"], "00000", "{}", answer.text());
 }
 
+#[tokio::test]
+async fn answers_of_many_forms_become_whole_documents_of_the_table() {
+    let recorder = recorder(upstream::serve().await, |_| {}).await;
+    for no in 0..40 {
+        send(recorder.address(), "GET", &format!("/shapes/{no}"), &[], "").await;
+    }
+    let recorded = finished(recorder).await;
+    assert_eq!(recorded.replay.same, 40, "{}", text(&recorded, "replay.txt"));
+    assert_eq!(recorded.files.keys().filter(|name| name.starts_with("stubs/")).count(), 1);
+    let stubs = recorded.files.iter().find(|(name, _)| name.starts_with("stubs/")).expect("stubs").1;
+    assert!(stubs.len() < 1_000, "{}", String::from_utf8_lossy(stubs));
+    let mocks = serve_draft(&recorded, &[]);
+    let answer = send(mocks.server.addr(), "GET", "/live/shapes/17", &[], "").await;
+    assert_eq!(answer.json(), json!({"found": {"of-17": "17"}}));
+}
+
 const SOAP: &str = r#"
 mock: v1
 partner: card

@@ -52,6 +52,7 @@ pub async fn serve() -> SocketAddr {
         .route("/people/{idNo}", get(person))
         .route("/register", post(register))
         .route("/form", post(form))
+        .route("/shapes/{no}", get(shapes))
         .route("/large", get(async || "x".repeat((1 << 20) + 1)))
         .with_state(Arc::<Partner>::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -130,6 +131,11 @@ async fn person(Path(id): Path<String>) -> Response {
         Some([id, name, ..]) => Json(json!({"idNo": id, "name": name})).into_response(),
         None => (StatusCode::NOT_FOUND, Json(json!({"error": "nobody"}))).into_response(),
     }
+}
+
+/// A document of another form for each number.
+async fn shapes(Path(no): Path<String>) -> Response {
+    Json(json!({"found": {format!("of-{no}"): no}})).into_response()
 }
 
 /// XML in a namespace, in and out.
