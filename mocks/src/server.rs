@@ -320,6 +320,8 @@ impl MockServer {
     fn serve_admin(&self, listener: TcpListener) {
         let router = crate::admin::router_over(Arc::clone(&self.running.shared));
         let mut open = self.running.shared.open.subscribe();
+        // Counts as one connection, so that what it streams is ended in good order before the threads stop.
+        let alive = self.running.shared.alive.subscribe();
         let task = async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
             let closed = async move {
@@ -329,6 +331,7 @@ impl MockServer {
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(closed).await {
                 tracing::error!(%error, "the admin API of the mock partners ended");
             }
+            drop(alive);
         };
         if let Some(runtime) = &*self.running.runtime.lock() {
             runtime.spawn(task);
