@@ -62,6 +62,17 @@ enum Command {
     Trace(trace::Arguments),
 }
 
+/// Which settings a command is about.
+#[derive(clap::Args)]
+pub struct SettingsArguments {
+    /// Settings of the node
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// For machines: JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Where the running node is.
 #[derive(clap::Args, Clone, Debug)]
 pub struct NodeArguments {

@@ -1,7 +1,7 @@
 //! Whether a caller's message is new: its time within a window, its nonce used for the first time. For the bus, which checks
 //! what callers send; `Envelope::open_fresh` gives what a message says.
 use super::{
-    op::{KeySource, Mode, Op, Piece, Slot, Step},
+    op::{KeySource, Mode, Op, Piece, Selector, Slot, Step},
     spec::EnvelopeSpec,
 };
 use crate::{
@@ -240,7 +240,9 @@ pub(super) fn compile(
 }
 
 /// Sets of parts, a bit each: an envelope has at most 64.
-type Parts = u64;
+type Parts = u128;
+/// Stands for what no check covers.
+const NEVER: Parts = 1 << 127;
 
 /// What is known of every part of `open`, in its order.
 #[derive(Default)]
@@ -257,6 +259,9 @@ impl Flow {
         for (slot, step) in open.iter().enumerate() {
             let (mut fields, mut keyed) = match &step.op {
                 Op::Read { from: None, .. } => (1 << (slot % 64), false),
+                Op::Read { from: Some(object), field, .. } if is_left_out(open, *object, field) => {
+                    (NEVER, false)
+                }
                 Op::KeyBytes(_) => (0, true),
                 Op::Hmac { key, .. } | Op::HmacSha256 { key, .. } => (0, flow.has_key(key)),
                 _ => (0, false),
@@ -322,6 +327,18 @@ impl Flow {
         }
         found
     }
+}
+
+/// Whether what is signed of an object leaves this member out, as it leaves out the signature.
+fn is_left_out(open: &[Step], object: Slot, field: &Selector) -> bool {
+    let name = match field {
+        Selector::Member(name) => name,
+        Selector::Pointer(pointer) => pointer.split('/').nth(1).unwrap_or_default(),
+    };
+    open.iter().any(|step| {
+        matches!(&step.op, Op::SortedPairs(pairs)
+            if pairs.object == Some(object) && pairs.except.iter().any(|except| except == name))
+    })
 }
 
 /// The operands that a part's value follows. Keys are left out: under another key what is decrypted is noise, not a choice.

@@ -79,16 +79,17 @@ impl Provider for TongsuoProvider {
 
     fn sm2_secret(&self, scalar: &[u8; 32]) -> Result<Arc<dyn Sm2Secret>, CryptoError> {
         // EVP cannot compute the public half of a given scalar; the pure arithmetic does, once per key.
-        let point = PureProvider.sm2_secret(scalar)?.point();
+        let pure = PureProvider.sm2_secret(scalar)?;
+        let point = pure.point();
         let key =
             gm::Key::pair(scalar, &point).map_err(|_| CryptoError::Failed("Tongsuo took no such key"))?;
-        Ok(Arc::new(Pair { key, point }))
+        Ok(Arc::new(Pair { key, point, pure: Some(pure) }))
     }
 
     fn sm2_public(&self, point: &[u8; 64]) -> Result<Arc<dyn Sm2Public>, CryptoError> {
         let key =
             gm::Key::public(point).map_err(|_| CryptoError::Invalid("this is no point of the SM2 curve"))?;
-        Ok(Arc::new(Pair { key, point: *point }))
+        Ok(Arc::new(Pair { key, point: *point, pure: None }))
     }
 }
 
@@ -107,6 +108,8 @@ fn translate<'a>(mode: &Sm4Mode<'a>) -> Result<(gm::Mode<'a>, Padding), CryptoEr
 struct Pair {
     key: gm::Key,
     point: [u8; 64],
+    /// Of a secret: EVP has no key exchange in the standard's form, so that is computed without Tongsuo.
+    pure: Option<Arc<dyn Sm2Secret>>,
 }
 
 impl Sm2Secret for Pair {
@@ -130,6 +133,17 @@ impl Sm2Secret for Pair {
             return Err(CryptoError::Refused);
         }
         Ok(Zeroizing::new(plain))
+    }
+
+    fn agree(
+        &self,
+        ephemeral: &[u8; 32],
+        peer: &[u8; 64],
+        peer_ephemeral: &[u8; 64],
+    ) -> Result<Zeroizing<[u8; 64]>, CryptoError> {
+        let pure =
+            self.pure.as_ref().ok_or(CryptoError::Invalid("of this key only the public half is here"))?;
+        pure.agree(ephemeral, peer, peer_ephemeral)
     }
 }
 

@@ -6,7 +6,7 @@ use qiao_engine::load::{self, DefinitionFile};
 use qiao_mappings::strict::Mistake;
 use serde_json::json;
 
-use super::{Failed, out::say, show};
+use super::{Failed, SettingsArguments, out::say, show};
 use crate::{
     config::{Config, IntegrityConfig},
     integrity, unseal,
@@ -21,19 +21,9 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Seal every grant and caller as it stands; writes the seals file that the settings name
-    Seal(Place),
+    Seal(SettingsArguments),
     /// Compare every grant and caller with its seal; names each that differs
-    Verify(Place),
-}
-
-#[derive(clap::Args)]
-struct Place {
-    /// Settings of the node
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// For machines: JSON
-    #[arg(long)]
-    json: bool,
+    Verify(SettingsArguments),
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failed> {
@@ -43,7 +33,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
     }
 }
 
-fn settings(place: &Place) -> Result<(Config, PathBuf), Failed> {
+fn settings(place: &SettingsArguments) -> Result<(Config, PathBuf), Failed> {
     let config = Config::read(&place.config)?;
     match &config.integrity {
         Some(IntegrityConfig::On(signed)) => {
@@ -67,7 +57,7 @@ fn files(config: &Config) -> Result<Vec<DefinitionFile>, Failed> {
     if loaded.mistakes.is_empty() { Ok(read) } else { Err(Failed(show::mistakes(&loaded.mistakes))) }
 }
 
-fn seal(place: &Place) -> Result<(), Failed> {
+fn seal(place: &SettingsArguments) -> Result<(), Failed> {
     let (config, seals) = settings(place)?;
     let files = files(&config)?;
     let text = integrity::seal(&unseal::open(&config.vault)?, &files)?;
@@ -78,7 +68,7 @@ fn seal(place: &Place) -> Result<(), Failed> {
     told(place, &seals.display().to_string(), integrity::access_information(&files).count(), "sealed")
 }
 
-fn verify(place: &Place) -> Result<(), Failed> {
+fn verify(place: &SettingsArguments) -> Result<(), Failed> {
     let (config, seals) = settings(place)?;
     let files = files(&config)?;
     let text = std::fs::read_to_string(&seals)
@@ -92,7 +82,7 @@ fn verify(place: &Place) -> Result<(), Failed> {
     told(place, &seals.display().to_string(), number, "as they were sealed")
 }
 
-fn told(place: &Place, seals: &str, number: usize, what: &str) -> Result<(), Failed> {
+fn told(place: &SettingsArguments, seals: &str, number: usize, what: &str) -> Result<(), Failed> {
     if place.json {
         say!("{}", json!({"seals": seals, "sealed": number}));
     } else {

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use qiao_vault::KeyRef;
 use serde_json::json;
 
-use super::{Failed, out::say};
+use super::{Failed, SettingsArguments, out::say};
 use crate::{
     config::{Config, IntegrityConfig, SignedConfig},
     integrity, unseal,
@@ -22,23 +22,13 @@ enum Action {
     /// Sign program, settings, definitions and mock partners; writes the manifest that the settings name
     Sign(Sign),
     /// Compare everything with the signed manifest; names the first file that differs
-    Verify(Place),
-}
-
-#[derive(clap::Args)]
-struct Place {
-    /// Settings of the node
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// For machines: JSON
-    #[arg(long)]
-    json: bool,
+    Verify(SettingsArguments),
 }
 
 #[derive(clap::Args)]
 struct Sign {
     #[command(flatten)]
-    place: Place,
+    place: SettingsArguments,
     /// The key to sign with
     #[arg(long, value_name = "KEY", default_value = "vault:release/sign")]
     key: KeyRef,
@@ -54,7 +44,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failed> {
     }
 }
 
-fn settings(place: &Place) -> Result<(Config, SignedConfig), Failed> {
+fn settings(place: &SettingsArguments) -> Result<(Config, SignedConfig), Failed> {
     let config = Config::read(&place.config)?;
     match config.integrity.clone() {
         Some(IntegrityConfig::On(signed)) => Ok((config, signed)),
@@ -93,7 +83,7 @@ fn sign(arguments: &Sign) -> Result<(), Failed> {
     Ok(())
 }
 
-fn verify(place: &Place) -> Result<(), Failed> {
+fn verify(place: &SettingsArguments) -> Result<(), Failed> {
     let (config, signed) = settings(place)?;
     let files = integrity::verify(&config, &signed)?;
     if place.json {

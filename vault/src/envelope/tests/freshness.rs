@@ -152,6 +152,27 @@ fn a_digest_covers_a_nonce_only_with_a_key_in_it() {
 }
 
 #[test]
+fn a_member_that_the_signed_pairs_leave_out_is_not_covered() {
+    let form = |except: &[&str]| {
+        json!({
+            "keys": {"theirs.sign": "vault:p/sign"},
+            "open": [
+                {"name": "plain", "read": {"field": "message", "as": "text"}},
+                {"name": "object", "parseJson": "plain"},
+                {"name": "timestamp", "read": {"from": "object", "field": "timestamp", "as": "text"}},
+                {"name": "nonce", "read": {"from": "object", "field": "/nonce", "as": "text"}},
+                {"name": "sign", "read": {"from": "object", "field": "sign", "as": "base64"}},
+                {"name": "pairs", "sortedPairs": {"object": "object", "except": except}},
+                {"name": "verified", "sm2Verify": {"data": "pairs", "signature": "sign", "key": "theirs.sign"}}
+            ]
+        })
+    };
+    assert_eq!(wrong(form(&["sign"])), []);
+    assert_eq!(wrong(form(&["sign", "nonce"]))[0].0, "freshness.nonce");
+    assert_eq!(wrong(form(&["sign", "timestamp"]))[0].0, "freshness.timestamp");
+}
+
+#[test]
 fn times_are_read_in_each_form_and_told_apart_by_their_shape() {
     for form in [TimeForm::Seconds, TimeForm::Millis, TimeForm::Compact, TimeForm::Dashed] {
         let text = form.write(NOW);
