@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 4;
 const PIPELINED: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PARTNER: &str = "mock: v1\npartner: civil\ntitle: 民政\nlisten: [{id: rest, proto: http, path: /mz}]\n\
-                       select: $.request.item\nstubs: [{id: ok, respond: {json: {code: \"0000\"}}}]\n";
+                       select: $.request.item\nstubs: [{id: ok, item: A, respond: {json: {code: \"0000\"}}}]\n";
 
 type Failed = Box<dyn Error + Send + Sync>;
 
