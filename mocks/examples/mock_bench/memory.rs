@@ -10,13 +10,16 @@ const STUBS: usize = 500;
 const STEPS: usize = 10;
 /// What it may have grown by between the first tenth and the last, in MB.
 const MOST_GROWTH: f64 = 8.0;
-/// What it may reach, in MB: 64 beside the journal's 8.
-const MOST: f64 = 72.0;
+const JOURNAL_MIB: u16 = 8;
+/// What it may reach beside the journal, in MB.
+const MOST: f64 = 64.0;
 
 /// A sentence; to be asked before anything else of size is in this process.
 pub fn measure(requests: usize) -> Result<String> {
     let folder = stubs::ours(STUBS)?;
-    let server = MockServer::start(MockConfig::new(folder.path()), Vault::in_memory()?)?;
+    let mut config = MockConfig::new(folder.path());
+    config.journal_bytes = usize::from(JOURNAL_MIB) << 20;
+    let server = MockServer::start(config, Vault::in_memory()?)?;
     let mut seen = Vec::new();
     for _ in 0..STEPS {
         load::run(server.addr(), STUBS, requests / STEPS)?;
@@ -26,11 +29,11 @@ pub fn measure(requests: usize) -> Result<String> {
     let steps: Vec<String> = seen.iter().map(|mb| format!("{mb:.0}")).collect();
     let growth = last - first;
     Ok(format!(
-        "Memory over {requests} requests to {STUBS} stubs, journal of 8 MiB, clients in the same process: {} MB after each tenth. It grew by {growth:.1} MB from \
-         the first to the last: {}. The wanted {MOST} MB are {}.",
+        "Memory over {requests} requests to {STUBS} stubs, journal of {JOURNAL_MIB} MiB, clients in the same process: {} MB after each tenth. It grew by {growth:.1} MB from \
+         the first to the last: {}. The wanted {MOST} MB beside the journal are {}.",
         steps.join(", "),
         if growth <= MOST_GROWTH { "flat" } else { "**not flat**" },
-        if last <= MOST { "met" } else { "**missed**" },
+        if last <= MOST + f64::from(JOURNAL_MIB) { "met" } else { "**missed**" },
     ))
 }
 
