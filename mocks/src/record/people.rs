@@ -369,10 +369,13 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 /// Patterns of at most this many originals each.
-const PER_PATTERN: usize = 2_000;
+const PER_PATTERN: usize = 100_000;
+/// Originals longer than this are looked for in their own fields only.
+const ANYWHERE_BYTES: usize = 512;
 
 fn anywhere(originals: &BTreeSet<(Kind, String)>) -> Vec<Regex> {
-    let mut texts: Vec<&str> = originals.iter().map(|(_, text)| text.as_str()).collect();
+    let short = originals.iter().map(|(_, text)| text.as_str()).filter(|text| text.len() <= ANYWHERE_BYTES);
+    let mut texts: Vec<&str> = short.collect();
     texts.sort_by_key(|text| (std::cmp::Reverse(text.len()), *text));
     texts.dedup();
     let pattern = |texts: &[&str]| {
