@@ -7,7 +7,7 @@ use std::{
 
 use qiao_tests::{
     bus::{Bus, binary},
-    folder,
+    folder, http,
 };
 use serde_json::Value;
 
@@ -215,4 +215,37 @@ fn mock_partners_alone_are_found_by_their_settings() {
     server.wait().expect("ended");
     assert!(serving, "it ended before it served");
     assert!(partners.status.success() && text(&partners).contains("社保卡"), "{}", text(&partners));
+}
+
+#[test]
+fn recording_ends_at_a_signal_with_a_draft_that_loads_and_never_overwrites_one() {
+    let bus = Bus::start();
+    let target = format!("http://{}", bus.admin);
+    let arguments = ["mocks", "record", "--target", &target, "--out", "drafts", "--partner", "node"];
+    let mut recorder = Command::new(binary())
+        .args(arguments)
+        .current_dir(bus.folder())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(recorder.stdout.take().expect("piped")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    let address = first.split_whitespace().nth(1).and_then(|url| url.strip_prefix("http://"));
+    let address = address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{first}"));
+    for _ in 0..2 {
+        let answer = http::once(address, "GET", "/healthz", &[], b"").expect("passed on");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let kill = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    let said: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    assert!(recorder.wait().expect("ended").success(), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("heard     2 requests, 2 exchanges kept")), "{said:?}");
+    let checked = bus.command(&["mocks", "validate", "drafts/node"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    let report = fs::read_to_string(bus.folder().join("drafts/node/replay.json")).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!((&report["exchanges"], &report["different"]), (&2.into(), &0.into()), "{report}");
+    let again = bus.command(&arguments);
+    assert_eq!(again.status.code(), Some(1), "the draft stays: {}", text(&again));
 }
