@@ -6,7 +6,7 @@ use std::{
 };
 
 use qiao_tests::{
-    bus::{Bus, binary},
+    bus::{Bus, binary, in_folder},
     folder, http,
 };
 use serde_json::Value;
@@ -246,6 +246,6 @@ fn recording_ends_at_a_signal_with_a_draft_that_loads_and_never_overwrites_one()
     let report = fs::read_to_string(bus.folder().join("drafts/node/replay.json")).expect("a report");
     let report: Value = serde_json::from_str(&report).expect("JSON");
     assert_eq!((&report["exchanges"], &report["different"]), (&2.into(), &0.into()), "{report}");
-    let again = bus.command(&arguments);
+    let again = in_folder(bus.folder(), &arguments, b"");
     assert_eq!(again.status.code(), Some(1), "the draft stays: {}", text(&again));
 }
