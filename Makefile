@@ -18,6 +18,7 @@ demo: setup ## Runs the whole product: bus, mock partners, a trickle of calls. C
 test: setup lint ## Formatting, lints, the system call gate and every test
 	@cargo build --workspace --locked
 	@bash scripts/gate.sh
+	@bash scripts/tongsuo.sh
 	@cargo nextest run --workspace --locked
 
 lint: ## Formatting and clippy, warnings refused
