@@ -17,6 +17,8 @@ const ANSWER_LIFE_MS: i64 = 10 * 60_000;
 /// Keys and bytes of answers kept for one caller.
 const MOST_KEYS: usize = 20_000;
 const MOST_BYTES: usize = 16 << 20;
+/// Places in the order that may be left of keys given back, beside as many as there are keys.
+const GIVEN_BACK: usize = 64;
 /// A larger answer is not kept.
 const LARGEST_ANSWER: usize = 256 << 10;
 
@@ -126,10 +128,20 @@ impl Answers {
         Begun::First
     }
 
+    /// Keys that were given back leave their places in the order behind: no more of them than there are keys, and a few. Each
+    /// sweep drops at least half, so that a key given back costs the same however many there are.
+    fn forget_given_back(&mut self) {
+        if self.order.len() > 2 * self.entries.len() + GIVEN_BACK {
+            let entries = &self.entries;
+            self.order.retain(|(until, key)| entries.get(key).is_some_and(|held| held.until_ms == *until));
+        }
+    }
+
     fn finish(&mut self, key: &AnswerKey, ended: Ended) {
         let state = match ended {
             Ended::Nothing => {
                 self.entries.remove(key);
+                self.forget_given_back();
                 return;
             }
             Ended::Answer(answer) if size(&answer) <= LARGEST_ANSWER => State::Answered(answer),

@@ -104,3 +104,22 @@ async fn a_caller_has_room_for_so_many_keys_and_bytes_and_too_large_an_answer_is
     assert!(matches!(begin(&memory, &key("b", u16::MAX), 1, 0).await, Begun::Full));
     assert!(matches!(begin(&memory, &key("a", 999), 1, ANSWER_LIFE_MS).await, Begun::First));
 }
+
+#[tokio::test]
+async fn whoever_repeats_a_request_without_effect_takes_no_more_room_and_loses_no_other_key() {
+    let memory = CallerMemory::default();
+    let kept = key("a", 0);
+    begin(&memory, &kept, 1, 0).await;
+    memory.finish(&kept, Ended::Answer(answer(10)));
+    for n in 1..=10_000 {
+        // One key again and again, and another each time.
+        for failing in [key("a", 1), key("a", n)] {
+            assert!(matches!(begin(&memory, &failing, 2, i64::from(n)).await, Begun::First), "{n}");
+            memory.finish(&failing, Ended::Nothing);
+        }
+        let places = memory.answers.lock()["a"].order.len();
+        assert!(places <= GIVEN_BACK + 2, "{places} places after {n} failures");
+    }
+    assert!(matches!(begin(&memory, &kept, 1, 10_001).await, Begun::Answered(_)), "still known");
+    assert!(matches!(begin(&memory, &kept, 1, ANSWER_LIFE_MS).await, Begun::First), "and forgotten in time");
+}
