@@ -167,6 +167,18 @@ impl Codec {
         Ok(bytes)
     }
 
+    /// Writes a document that is JSON text already; none where the format is another.
+    ///
+    /// # Errors
+    /// A character the charset cannot carry, too many bytes.
+    pub fn encode_json_text(&self, text: String) -> Option<Result<Vec<u8>, CodecError>> {
+        let encode = |text: String| {
+            let bytes = self.charset.encode(text.into())?;
+            bounded(bytes.len()).map(|()| bytes)
+        };
+        (self.kind == CodecKind::Json).then(|| encode(text))
+    }
+
     /// Writes a SOAP message with header blocks, an object of block name to content.
     ///
     /// # Errors

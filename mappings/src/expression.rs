@@ -17,7 +17,9 @@ use context::Resolver;
 use parts::Parts;
 pub use provided::Functions;
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 const MAX_TEXT: usize = 8_000;
 
@@ -83,6 +85,17 @@ impl Expression {
         }
     }
 
+    /// The value of the expression, without a copy where it stands in a document.
+    ///
+    /// # Errors
+    /// As [`Expression::eval`].
+    pub fn eval_borrowed<'a>(&self, scope: &'a dyn Scope) -> Result<Cow<'a, Value>, EvalError> {
+        match &self.program {
+            Program::Path(path) => walk(path, scope).map(Cow::Borrowed),
+            Program::Cel(_) => self.eval(scope).map(Cow::Owned),
+        }
+    }
+
     /// The value of a condition.
     ///
     /// # Errors
@@ -118,6 +131,25 @@ impl Expression {
         let mut context = base.new_inner_scope();
         context.set_variable_resolver(&resolver);
         work(&context).map_err(|error| context::explain(&error, &self.text, self.functions.as_ref()))
+    }
+}
+
+/// Expressions by their texts, so that equal ones are compiled once and share their memory. For one compilation: it forgets none.
+#[derive(Default)]
+pub struct Known(Mutex<HashMap<String, Arc<Expression>>>);
+
+impl Known {
+    /// The expression of that text, compiled when it is new. All must be of the same tables.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`].
+    pub fn get(&self, text: &str, tables: &dyn Tables) -> Result<Arc<Expression>, ExpressionError> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let made = Arc::new(Expression::compile(text, tables)?);
+        Ok(Arc::clone(known().entry(text.to_owned()).or_insert(made)))
     }
 }
 

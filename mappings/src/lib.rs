@@ -20,9 +20,9 @@ pub use document::{Layer, Scope, ScopeFunctions};
 pub use error::{
     CodecError, CodecErrorKind, EvalError, EvalErrorKind, ExpressionError, MapError, MapErrorKind, SpecError,
 };
-pub use expression::{Expression, Functions};
+pub use expression::{Expression, Functions, Known as KnownExpressions};
 pub use mapping::{Mapping, MappingSpec, RuleSpec};
 pub use selector::Selector;
 pub use serde_json::Value;
 pub use table::{NoTables, Table, TableSpec, Tables};
-pub use template::Template;
+pub use template::{JsonText, Template};

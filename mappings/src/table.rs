@@ -66,6 +66,11 @@ pub trait Tables {
     /// The table of that name.
     fn table(&self, name: &str) -> Option<&Table>;
 
+    /// Expressions of these tables that were compiled before, to be used again where the same text stands.
+    fn expressions(&self) -> Option<&crate::KnownExpressions> {
+        None
+    }
+
     /// Functions that expressions may call beside those of [`crate::functions::FUNCTIONS`].
     fn functions(&self) -> Option<&crate::Functions> {
         None

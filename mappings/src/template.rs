@@ -1,10 +1,14 @@
 //! Templates: a YAML or JSON value whose texts may hold `${CEL}`, compiled once, for requests, answers and events.
 
+mod json;
+
 use crate::document::{Scope, scalar_text, type_name};
 use crate::error::{EvalError, EvalErrorKind, ExpressionError, join_path};
 use crate::expression::Expression;
 use crate::table::{NoTables, Tables};
+pub use json::JsonText;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The most bytes of text one rendering may produce.
 pub const MAX_TEXT: usize = 16 << 20;
@@ -23,7 +27,7 @@ pub struct Template {
 enum Node {
     /// A subtree without expressions, copied whole.
     Constant(Value),
-    Value(Expression),
+    Value(Arc<Expression>),
     Text(Vec<Part>),
     Array(Vec<Node>),
     Object(Vec<(String, Node)>),
@@ -32,7 +36,7 @@ enum Node {
 #[derive(Debug)]
 enum Part {
     Literal(String),
-    Value(Expression),
+    Value(Arc<Expression>),
 }
 
 impl Template {
@@ -68,6 +72,11 @@ impl Template {
     pub fn render(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
         let mut left = MAX_TEXT;
         render(&self.node, scope, &mut left)
+    }
+
+    /// The same as JSON text, for where nothing but the text is wanted.
+    pub fn json_text(&self) -> JsonText {
+        JsonText::of(&self.node)
     }
 
     /// The names of the documents it reads.
@@ -128,7 +137,7 @@ impl Compiler<'_> {
                 for (literal, source) in found {
                     match source {
                         false => parts.push(Part::Literal(literal)),
-                        true => match Expression::compile(&literal, self.tables) {
+                        true => match self.expression(&literal) {
                             Ok(expression) => {
                                 self.add_roots(expression.roots());
                                 parts.push(Part::Value(expression));
@@ -147,6 +156,13 @@ impl Compiler<'_> {
                 parts.push(last);
                 Node::Text(parts)
             }
+        }
+    }
+
+    fn expression(&self, text: &str) -> Result<Arc<Expression>, ExpressionError> {
+        match self.tables.expressions() {
+            Some(known) => known.get(text, self.tables),
+            None => Expression::compile(text, self.tables).map(Arc::new),
         }
     }
 
@@ -255,16 +271,18 @@ fn text(parts: &[Part], scope: &dyn Scope, left: &mut usize) -> Result<String, E
             }
             Part::Value(expression) => {
                 let value = expression.eval(scope)?;
-                let text = scalar_text(&value).ok_or_else(|| {
-                    let (given, text) = (type_name(&value), expression.text());
-                    EvalError::format(format!("${{{text}}} gives {given}, which cannot stand inside text"))
-                })?;
+                let text = scalar_text(&value).ok_or_else(|| not_text(&value, expression))?;
                 spend(left, text.len())?;
                 out.push_str(&text);
             }
         }
     }
     Ok(out)
+}
+
+fn not_text(value: &Value, expression: &Expression) -> EvalError {
+    let (given, text) = (type_name(value), expression.text());
+    EvalError::format(format!("${{{text}}} gives {given}, which cannot stand inside text"))
 }
 
 fn spend(left: &mut usize, bytes: usize) -> Result<(), EvalError> {

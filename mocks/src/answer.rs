@@ -1,16 +1,16 @@
 //! Answers, compiled: what is constant is encoded once, the rest rendered per request.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use qiao_mappings::{Scope, ScopeFunctions, SoapFault, Template};
+use qiao_mappings::{JsonText, Scope, ScopeFunctions, SoapFault, Template};
 use serde_json::{Map, Value};
 
 use crate::{
     facts::Facts,
     faults::{Fault, alter},
     forms::Spoil,
-    functions::Draws,
+    functions::{Draws, Luck},
     partner::Listener,
     spec::{FaultKind, Proto},
 };
@@ -21,8 +21,10 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(HeaderName, Template)>,
     pub payload: Payload,
-    /// By the listener's number: the body, where it is the same for every request.
+    /// By the listener's number, as far as there are any: the body, where it is the same for every request.
     pub ready: Vec<Option<Bytes>>,
+    /// The document as JSON text, for listeners whose answers are nothing but that.
+    pub json: Option<Box<JsonText>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,9 @@ pub struct AnswerScope<'a> {
     pub params: Value,
     /// The object `rows`.
     pub rows: Value,
-    pub draws: Arc<Draws>,
+    pub luck: Luck<'a>,
+    /// The functions of its templates, made when first asked for.
+    pub draws: OnceLock<Arc<Draws>>,
     /// Unix time in milliseconds by the mock partners' clock.
     pub now_ms: i64,
 }
@@ -73,7 +77,7 @@ impl Scope for AnswerScope<'_> {
     }
 
     fn functions(&self) -> Option<Arc<dyn ScopeFunctions>> {
-        Some(Arc::clone(&self.draws) as Arc<dyn ScopeFunctions>)
+        Some(Arc::clone(self.draws.get_or_init(|| Arc::new(self.luck.draws()))) as Arc<dyn ScopeFunctions>)
     }
 
     fn now_millis(&self) -> i64 {
@@ -101,10 +105,17 @@ impl Answer {
             }
             _ => None,
         };
-        if self.ready.len() <= number {
-            self.ready.resize(number + 1, None);
+        if let Some(body) = body {
+            if self.ready.len() <= number {
+                self.ready.resize(number + 1, None);
+            }
+            self.ready[number] = Some(body);
+        } else if let Payload::Business(template) | Payload::Wire(template) = &self.payload
+            && self.json.is_none()
+            && listener.answer.is_json(matches!(self.payload, Payload::Business(_)))
+        {
+            self.json = Some(Box::new(template.json_text()));
         }
-        self.ready[number] = body;
         Ok(())
     }
 
@@ -129,12 +140,25 @@ impl Answer {
             let value = HeaderValue::from_str(&text).or_else(|_| HeaderValue::from_bytes(text.as_bytes()));
             headers.insert(name, value.map_err(|_| format!("the header {name} holds control characters"))?);
         }
-        let ready = self.ready.get(number).and_then(Option::as_ref);
-        let body = match ready.filter(|_| !fault.is_some_and(Fault::is_of_document)) {
-            Some(ready) => ready.clone(),
-            None => self.body(listener, scope, fault)?.into(),
+        let body = match fault.filter(|fault| fault.is_of_document()) {
+            None => self.usual(number, listener, scope)?,
+            Some(fault) => self.body(listener, scope, Some(fault))?.into(),
         };
         Ok(Rendered { status: self.status, headers, body })
+    }
+
+    /// The body without a fault of the document, the shortest way.
+    fn usual(&self, number: usize, listener: &Listener, scope: &dyn Scope) -> Result<Bytes, String> {
+        if let Some(ready) = self.ready.get(number).and_then(Option::as_ref) {
+            return Ok(ready.clone());
+        }
+        match &self.json {
+            Some(json) if listener.answer.is_json(matches!(self.payload, Payload::Business(_))) => {
+                let text = json.render(scope).map_err(|error| format!("the template: {error}"))?;
+                Ok(listener.answer.json(text)?.into())
+            }
+            _ => Ok(self.body(listener, scope, None)?.into()),
+        }
     }
 
     fn body(&self, listener: &Listener, scope: &dyn Scope, fault: Option<&Fault>) -> Result<Vec<u8>, String> {
@@ -189,7 +213,7 @@ impl Answer {
             Payload::Empty => None,
             Payload::Text(_) => Some(HeaderValue::from_static("text/plain; charset=utf-8")),
             Payload::File(_) => Some(HeaderValue::from_static("application/octet-stream")),
-            _ => HeaderValue::from_str(listener.answer.content_type(scope)).ok(),
+            _ => listener.answer.content_type(scope),
         }
     }
 }

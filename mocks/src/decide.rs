@@ -1,17 +1,19 @@
 //! One request decided: the stub that answers, its state's transition, its fault and delay, its answer.
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use qiao_mappings::Layer;
 use serde_json::{Map, Value, json};
 
 use crate::{
     answer::{Answer, AnswerScope, Rendered},
-    clock::Clock,
-    entropy::Entropy,
     facts::{Facts, Incoming},
     faults::{self, Aim, Applied},
-    functions::Draws,
+    functions::Luck,
     matching::{Memo, memo},
     overlay::{self, Overlay},
     partner::{Listener, Partner, State, Stub},
@@ -24,9 +26,9 @@ use crate::{
 };
 
 /// What came of a request, before anything is sent.
-pub struct Decision {
+pub struct Decision<'p> {
     /// None for a miss.
-    pub stub: Option<Arc<str>>,
+    pub stub: Option<&'p Stub>,
     pub item: Option<Box<str>>,
     pub key: Option<Box<str>>,
     pub caller: Option<Box<str>>,
@@ -47,7 +49,10 @@ pub struct Decision {
 
 /// Under which circumstances a request is decided.
 pub struct Setting<'s> {
-    pub clock: &'s Clock,
+    /// When the request came.
+    pub now: Instant,
+    /// The same by the mock partners' clock, Unix time in microseconds.
+    pub at_us: i64,
     /// What the request's session lays over the partner.
     pub overlay: Option<&'s Overlay>,
     /// How far the session's clock is ahead, in milliseconds.
@@ -57,11 +62,16 @@ pub struct Setting<'s> {
 }
 
 /// Decides a request.
-pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &Setting<'_>) -> Decision {
+pub fn decide<'p>(
+    partner: &'p Partner,
+    number: usize,
+    incoming: &Incoming,
+    setting: &Setting<'p>,
+) -> Decision<'p> {
     let (dry, overlay) = (setting.dry, setting.overlay);
     let listener = &partner.listeners[number];
     let facts = Facts::new(incoming, partner, listener);
-    let now = Instant::now();
+    let now = setting.now;
     // What a WSDL does not allow is refused before any stub is tried.
     let refusal = facts.call().filter(|call| call.refusal.is_some()).cloned();
     // The tables are locked before any state, always: the other way round in another request, they would wait for each other.
@@ -82,7 +92,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
         || partner.dials_need_instance
         || sessions.iter().chain(live.iter()).any(|dial| dial.needs_instance());
     let mut decision = Decision {
-        stub: found.stub.map(|stub| Arc::clone(&stub.label)),
+        stub: found.stub,
         item: None,
         key: None,
         caller: None,
@@ -114,18 +124,13 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
     }
     let count = instance.as_deref().map_or(0, |instance| instance.count);
     let stub_id = found.stub.map_or("", |stub| &*stub.id);
-    let parts: [&[u8]; 4] = [
-        incoming.session.as_bytes(),
-        partner.id.as_bytes(),
-        stub_id.as_bytes(),
-        key.as_deref().unwrap_or_default().as_bytes(),
-    ];
-    let draws = Arc::new(Draws {
-        entropy: Entropy::of(partner.seed, &parts, count),
-        tables: Arc::clone(&partner.tables),
-        shared: Arc::clone(&partner.shared),
-        session: incoming.session.clone(),
-    });
+    let luck = Luck {
+        partner,
+        session: &incoming.session,
+        stub: stub_id,
+        key: key.as_deref().unwrap_or_default(),
+        count,
+    };
     let params = found.stub.map_or(Value::Null, |stub| params(stub, &facts));
     let mut bound = std::mem::take(&mut found.rows);
     let mut scope = AnswerScope {
@@ -133,8 +138,9 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
         inst: Value::Null,
         params,
         rows: Value::Object(std::mem::take(&mut bound.rows)),
-        draws,
-        now_ms: setting.clock.now_ms().saturating_add(setting.ahead_ms),
+        luck,
+        draws: OnceLock::new(),
+        now_ms: setting.at_us.div_euclid(1000).saturating_add(setting.ahead_ms),
     };
     let writes = found.stub.filter(|stub| !stub.writes.is_empty());
     let before = if writes.is_some() { instance.as_deref().cloned() } else { None };
@@ -180,7 +186,7 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
         }),
     };
     let dials = sessions.iter().chain(live.iter()).map(|dial| &**dial).chain(&partner.dials);
-    decision.applied = faults::apply(aim, dials, &scope.draws.entropy, instance, dry, now);
+    decision.applied = faults::apply(aim, dials, &|| luck.entropy(), instance, dry, now);
     drop(lock);
     if let Some((alias, copy)) = alias.filter(|_| !dry) {
         // Nobody knows that key before the answer has left: it need not be one step with the transition.
@@ -196,9 +202,8 @@ pub fn decide(partner: &Partner, number: usize, incoming: &Incoming, setting: &S
             let tables = uses_tables.then(|| partner.shared.view());
             let found = find(partner, (overlay, number), &facts, tables.as_ref(), None);
             stub = found.stub;
-            decision.stub = stub.map(|stub| Arc::clone(&stub.label));
-            let entropy = Entropy::of(partner.seed, &parts, count | ANEW);
-            let problem = anew(found, key.as_deref(), entropy, &mut scope).err();
+            decision.stub = stub;
+            let problem = anew(found, key.as_deref(), &mut scope).err();
             decision.problem = decision.problem.or(problem);
         }
         _ => {}
@@ -224,19 +229,15 @@ struct Found<'p> {
     rows: Bound,
 }
 
+/// The fault that a request asks for itself.
+const FAULT: HeaderName = HeaderName::from_static("x-mock-fault");
 /// Set in the count of a request that is answered as if it were new: its random values are others.
 const ANEW: u64 = 1 << 63;
 
 /// Answers by that stub as if the business key had never been seen; nothing of it is kept.
-fn anew(
-    found: Found<'_>,
-    key: Option<&str>,
-    entropy: Entropy,
-    scope: &mut AnswerScope<'_>,
-) -> Result<(), String> {
-    let draws = &scope.draws;
-    let (tables, shared) = (Arc::clone(&draws.tables), Arc::clone(&draws.shared));
-    scope.draws = Arc::new(Draws { entropy, tables, shared, session: draws.session.clone() });
+fn anew(found: Found<'_>, key: Option<&str>, scope: &mut AnswerScope<'_>) -> Result<(), String> {
+    scope.luck.count |= ANEW;
+    scope.draws = OnceLock::new();
     scope.params = found.stub.map_or(Value::Null, |stub| params(stub, scope.facts));
     scope.rows = Value::Object(found.rows.rows);
     let mut instance = Instance::default();
@@ -260,8 +261,8 @@ fn find<'p>(
     for tried in overlay::tried(partner, overlay, number) {
         let mut memo = Memo::new(facts, tried.sources);
         for candidate in tried.index.candidates(&mut memo) {
-            let stub = &tried.stubs[candidate as usize];
-            if !stub.conditions.hold(&mut memo) {
+            let stub = &tried.stubs[candidate.stub as usize];
+            if !stub.conditions.hold(&mut memo, candidate.proven) {
                 continue;
             }
             let Some(rows) = rows(stub, facts, tables) else { continue };
@@ -372,7 +373,7 @@ fn transition(state: &State, instance: &mut Instance, scope: &mut AnswerScope<'_
 
 /// The other key of a stub's state, with the copy kept under it.
 fn alias(
-    decision: &mut Decision,
+    decision: &mut Decision<'_>,
     stub: &Stub,
     instance: &Instance,
     scope: &AnswerScope<'_>,
@@ -408,14 +409,14 @@ fn facts_item<'f, 'd>(
 }
 
 fn asked(partner: &Partner, incoming: &Incoming) -> Result<Option<faults::Fault>, String> {
-    match incoming.headers.get("x-mock-fault") {
-        Some(value) if partner.fault_header => faults::asked(value.to_str().unwrap_or_default()).map(Some),
-        _ => Ok(None),
+    match partner.fault_header.then(|| incoming.headers.get(FAULT)).flatten() {
+        Some(value) => faults::asked(value.to_str().unwrap_or_default()).map(Some),
+        None => Ok(None),
     }
 }
 
 fn render(
-    decision: &mut Decision,
+    decision: &mut Decision<'_>,
     answer: Option<&Answer>,
     number: usize,
     listener: &Listener,
@@ -429,7 +430,7 @@ fn render(
 }
 
 /// Keeps what the pushes that follow need of the request.
-fn follow(decision: &mut Decision, stub: &Stub, scope: &AnswerScope<'_>, key: &str, count: u64) {
+fn follow(decision: &mut Decision<'_>, stub: &Stub, scope: &AnswerScope<'_>, key: &str, count: u64) {
     let Some(then) = &stub.then else { return };
     match then.when.as_ref().map_or(Ok(true), |when| when.eval_bool(scope)) {
         Ok(true) => {}
@@ -447,7 +448,7 @@ fn follow(decision: &mut Decision, stub: &Stub, scope: &AnswerScope<'_>, key: &s
 }
 
 /// The fault of a request that the service's description does not allow.
-fn refuse(decision: &mut Decision, call: Call, listener: &Listener) {
+fn refuse(decision: &mut Decision<'_>, call: Call, listener: &Listener) {
     let (Some(contract), Some(refusal)) = (&listener.contract, call.refusal) else { return };
     let mut headers = HeaderMap::new();
     if let Ok(content_type) = HeaderValue::from_str(contract.codec(call.version).content_type()) {
@@ -461,7 +462,7 @@ fn refuse(decision: &mut Decision, call: Call, listener: &Listener) {
 
 /// What the journal wants to know. Nothing is read for it that matching did not read.
 fn finish(
-    decision: &mut Decision,
+    decision: &mut Decision<'_>,
     partner: &Partner,
     listener: &Listener,
     facts: &Facts<'_>,

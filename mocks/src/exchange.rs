@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use serde_json::json;
 
 use crate::{
@@ -18,6 +18,12 @@ use crate::{
     server::{Shared, diagnosis::Miss},
     spec::FaultKind,
 };
+
+/// Which stub has answered.
+const MOCKED: HeaderName = HeaderName::from_static("x-mocked");
+/// The journal's entry that says why no stub has.
+const MISS: HeaderName = HeaderName::from_static("x-mock-miss");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What to do about a request.
 pub struct Exchange {
@@ -41,7 +47,8 @@ pub fn exchange(
     let session = shared.sessions.get(&incoming.session);
     let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
     let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
-    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: false };
+    let at_us = shared.clock.now_us();
+    let setting = Setting { now: started, at_us, overlay: overlay.as_deref(), ahead_ms, dry: false };
     let mut decision = decide(&partner, number, &incoming, &setting);
     let missed = decision.stub.is_none();
     let fault = decision.applied.fault.take();
@@ -60,20 +67,25 @@ pub fn exchange(
         decision.problem.get_or_insert(problem);
     }
     let delay = decision.applied.delay;
-    let at_us = shared.clock.now_us();
-    let entry = entry(decision, fault.as_deref(), &partner, number, &incoming, &answer, started);
-    let entry = shared.journal.push(Entry { at_us, ..entry });
-    let id = entry.id;
+    let entry = journal(
+        shared,
+        &decision,
+        fault.as_deref(),
+        (&partner, number),
+        &incoming,
+        &answer,
+        (started, at_us),
+    );
     if missed {
-        answer.headers.insert("x-mock-miss", HeaderValue::from(id));
+        answer.headers.insert(MISS, HeaderValue::from(entry));
         shared.diagnosis.explain(Miss { partner, overlay, number, incoming, entry });
     }
     Exchange { answer, fault, delay }
 }
 
 /// The answer before its fault: the stub's, the fallback's, a miss, or why there is none.
-fn basis(decision: &mut Decision, partner: &Partner) -> Rendered {
-    let mut rendered = match (decision.answer.take(), &decision.problem, &decision.stub) {
+fn basis(decision: &mut Decision<'_>, partner: &Partner) -> Rendered {
+    let mut rendered = match (decision.answer.take(), &decision.problem, decision.stub) {
         (Some(rendered), ..) => rendered,
         (None, Some(problem), Some(_)) => short(500, &format!("the mock could not answer: {problem}")),
         (None, problem, _) => {
@@ -87,11 +99,12 @@ fn basis(decision: &mut Decision, partner: &Partner) -> Rendered {
             )
         }
     };
-    let label = decision.stub.as_deref().map(HeaderValue::from_str);
-    let label = label.and_then(Result::ok).unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("{}/-", partner.id)).unwrap_or(HeaderValue::from_static("-"))
-    });
-    rendered.headers.insert("x-mocked", label);
+    let label = match decision.stub {
+        Some(stub) => HeaderValue::from_str(&stub.label),
+        None => HeaderValue::from_str(&format!("{}/-", partner.id)),
+    };
+    let label = label.unwrap_or(HeaderValue::from_static("-"));
+    rendered.headers.insert(MOCKED, label);
     rendered
 }
 
@@ -101,45 +114,49 @@ fn short(status: u16, text: &str) -> Rendered {
     Rendered { status, headers, body: json!({"mock": text}).to_string().into() }
 }
 
-fn entry(
-    decision: Decision,
+/// Journals the exchange and tells its entry's id.
+fn journal(
+    shared: &Shared,
+    decision: &Decision<'_>,
     fault: Option<&Fault>,
-    partner: &Partner,
-    number: usize,
+    (partner, number): (&Partner, usize),
     incoming: &Incoming,
     response: &Rendered,
-    started: Instant,
-) -> Entry {
-    let web = partner.listeners[number].proto.is_http();
+    (started, at_us): (Instant, i64),
+) -> u64 {
+    let listener = &partner.listeners[number];
+    let web = listener.proto.is_http();
     let silent = fault.is_some_and(|fault| match fault.kind {
         FaultKind::NoAnswer | FaultKind::Reset => true,
         FaultKind::Refused | FaultKind::Throttle => !web,
         FaultKind::Maintenance => !web && fault.business.is_none(),
         _ => false,
     });
-    let header = |name| incoming.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    Entry {
-        partner: Arc::clone(&partner.id),
-        listener: Arc::clone(&partner.listeners[number].id),
-        session: incoming.session.clone(),
-        caller: decision.caller,
-        traceparent: header("traceparent").filter(|text| text.len() <= 64).map(Into::into),
-        method: incoming.method.as_str().into(),
-        path: incoming.path.as_str().into(),
-        item: decision.item,
-        key: decision.key,
-        stub: decision.stub,
-        state_before: decision.state_before,
-        state_after: decision.state_after,
-        writes: decision.writes,
-        fault: fault.map(|fault| format!("{} ({})", fault.kind.name(), decision.applied.origin).into()),
+    let traceparent = incoming.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    let struck = fault.map(|fault| format!("{} ({})", fault.kind.name(), decision.applied.origin));
+    shared.journal.push(&Entry {
+        id: 0,
+        at_us,
+        partner: &partner.id,
+        listener: &listener.id,
+        session: &incoming.session,
+        caller: decision.caller.as_deref(),
+        traceparent: traceparent.filter(|text| text.len() <= 64),
+        method: incoming.method.as_str(),
+        path: &incoming.path,
+        item: decision.item.as_deref(),
+        key: decision.key.as_deref(),
+        stub: decision.stub.map(|stub| &*stub.label),
+        state_before: decision.state_before.as_deref(),
+        state_after: decision.state_after.as_deref(),
+        writes: decision.writes.as_deref(),
+        fault: struck.as_deref(),
         delay_ms: u64::try_from(decision.applied.delay.as_millis()).unwrap_or(u64::MAX),
         took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         status: if silent { 0 } else { response.status },
         request: Body::cut(&incoming.body),
-        plain: decision.plain.map(|plain| Body::cut(plain.as_bytes())),
+        plain: decision.plain.as_ref().map(|plain| Body::cut(plain.as_bytes())),
         answer: if silent { Body::default() } else { Body::cut(&response.body) },
-        problem: decision.problem.map(String::into_boxed_str),
-        ..Entry::default()
-    }
+        problem: decision.problem.as_deref(),
+    })
 }

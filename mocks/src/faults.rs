@@ -73,15 +73,16 @@ impl Fault {
     pub fn compile(spec: &FaultSpec, id: &str) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         refuse_misplaced(spec, &mut wrong);
-        let business = spec.json.as_ref().and_then(|json| match Template::compile_with(json, &Environment) {
-            Ok(template) => Some(template),
-            Err(errors) => {
-                wrong.extend(
-                    errors.into_iter().map(|(path, error)| (under("json", &path), error.to_string())),
-                );
-                None
-            }
-        });
+        let business =
+            spec.json.as_ref().and_then(|json| match Template::compile_with(json, &Environment::default()) {
+                Ok(template) => Some(template),
+                Err(errors) => {
+                    wrong.extend(
+                        errors.into_iter().map(|(path, error)| (under("json", &path), error.to_string())),
+                    );
+                    None
+                }
+            });
         let default = match spec.kind {
             FaultKind::NoAnswer => Duration::from_secs(300),
             FaultKind::Drip => Duration::from_secs(2),
@@ -393,10 +394,11 @@ pub struct Applied {
 }
 
 /// The request's own fault, else the first dial that is for it and strikes, else the stub's own; the same for the delay.
+/// `luck` gives the answer's random values, which few faults ask for.
 pub fn apply<'d>(
     aim: Aim<'_>,
     dials: impl Iterator<Item = &'d LiveDial>,
-    entropy: &Entropy,
+    luck: &dyn Fn() -> Entropy,
     mut instance: Option<&mut Instance>,
     dry: bool,
     now: Instant,
@@ -410,19 +412,19 @@ pub fn apply<'d>(
         }
         if let (None, None, Some(fault)) = (&applied.fault, &aim.asked, &dial.fault)
             && aim.can_have(fault)
-            && fault.strikes(entropy, instance.as_deref_mut(), dry, aim.now_ms)
+            && fault.strikes(&luck(), instance.as_deref_mut(), dry, aim.now_ms)
         {
             applied.fault = Some(Arc::clone(fault));
             applied.origin = format!("dial {}", dial.spec.id);
         }
     }
-    applied.delay = wait.map_or(Duration::ZERO, |wait| wait.length(entropy));
+    applied.delay = wait.map_or(Duration::ZERO, |wait| wait.length(&luck()));
     if let Some(asked) = aim.asked {
         applied.fault = Some(Arc::new(asked));
         "request".clone_into(&mut applied.origin);
     } else if let (None, Some(fault)) = (&applied.fault, aim.own_fault)
         && aim.can_have(fault)
-        && fault.strikes(entropy, instance, dry, aim.now_ms)
+        && fault.strikes(&luck(), instance, dry, aim.now_ms)
     {
         applied.fault = Some(Arc::clone(fault));
         "stub".clone_into(&mut applied.origin);

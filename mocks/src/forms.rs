@@ -1,8 +1,9 @@
 //! How messages travel, compiled: requests are decoded, opened, unframed; answers are sealed, framed, encoded.
 use std::sync::{Arc, OnceLock};
 
+use http::HeaderValue;
 use qiao_mappings::{
-    Codec, Expression, Mapping, Scope, ScopeFunctions, Selector, SoapFault, SoapVersion, Template,
+    Codec, CodecKind, Expression, Mapping, Scope, ScopeFunctions, Selector, SoapFault, SoapVersion, Template,
 };
 use qiao_vault::{Envelope, EnvelopeSpec, Params, Side, Vault, required_keys};
 use serde_json::Value;
@@ -92,6 +93,8 @@ pub struct Open {
 /// From business document to wire.
 pub struct AnswerPath {
     pub wire: Codec,
+    /// The codec's Content-Type.
+    pub content_type: Option<HeaderValue>,
     /// Writes in place of the codec.
     pub contract: Option<Arc<Contract>>,
     pub seal: Option<Seal>,
@@ -242,6 +245,21 @@ impl AnswerPath {
         encoded.map_err(|error| format!("the answer cannot be encoded: {error}"))
     }
 
+    /// Whether a document, business or wire, leaves as its JSON text and nothing else.
+    pub fn is_json(&self, business: bool) -> bool {
+        let bare = if business { self.is_plain() } else { self.contract.is_none() };
+        bare && self.wire.kind() == CodecKind::Json
+    }
+
+    /// Encodes JSON text, where [`AnswerPath::is_json`].
+    ///
+    /// # Errors
+    /// A character that the charset cannot carry, too many bytes.
+    pub fn json(&self, text: String) -> Result<Vec<u8>, String> {
+        let encoded = self.wire.encode_json_text(text).ok_or("the listener's answers are no JSON")?;
+        encoded.map_err(|error| format!("the answer cannot be encoded: {error}"))
+    }
+
     /// Encodes a SOAP fault.
     ///
     /// # Errors
@@ -250,8 +268,12 @@ impl AnswerPath {
         self.soap_codec(scope).encode_fault(fault).map_err(|error| error.to_string())
     }
 
-    pub fn content_type(&self, scope: &dyn Scope) -> &str {
-        self.soap_codec(scope).content_type()
+    /// The Content-Type of its documents; none where a header cannot hold what is written.
+    pub fn content_type(&self, scope: &dyn Scope) -> Option<HeaderValue> {
+        match &self.contract {
+            None => self.content_type.clone(),
+            Some(_) => HeaderValue::from_str(self.soap_codec(scope).content_type()).ok(),
+        }
     }
 
     fn soap_codec(&self, scope: &dyn Scope) -> &Codec {

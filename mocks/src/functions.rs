@@ -4,10 +4,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use qiao_mappings::{Functions, ScopeFunctions, Table, Tables};
+use qiao_mappings::{Functions, KnownExpressions, ScopeFunctions, Table, Tables};
 use serde_json::Value;
 
-use crate::{entropy::Entropy, generate, table::DataTable, tables::SharedTables};
+use crate::{entropy::Entropy, generate, partner::Partner, table::DataTable, tables::SharedTables};
 
 /// Name, form and meaning of every function.
 pub const FUNCTIONS: &[(&str, &str, &str)] = &[
@@ -33,7 +33,11 @@ pub const FUNCTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// What templates are compiled against: these functions, and no code tables.
-pub struct Environment;
+#[derive(Default)]
+pub struct Environment {
+    /// Those of one partner: hundreds of its stubs say the same.
+    known: KnownExpressions,
+}
 
 static DECLARED: LazyLock<Functions> = LazyLock::new(|| {
     let declared = Functions::declare(FUNCTIONS.iter().map(|(name, ..)| *name));
@@ -43,6 +47,10 @@ static DECLARED: LazyLock<Functions> = LazyLock::new(|| {
 impl Tables for Environment {
     fn table(&self, _: &str) -> Option<&Table> {
         None
+    }
+
+    fn expressions(&self) -> Option<&KnownExpressions> {
+        Some(&self.known)
     }
 
     fn functions(&self) -> Option<&Functions> {
@@ -86,6 +94,35 @@ pub struct Draws {
     pub shared: Arc<SharedTables>,
     /// Whose writing is seen.
     pub session: Box<str>,
+}
+
+/// What the random values of an answer come from.
+#[derive(Clone, Copy)]
+pub struct Luck<'a> {
+    pub partner: &'a Partner,
+    pub session: &'a str,
+    /// Empty for a miss.
+    pub stub: &'a str,
+    /// The business key, empty without one.
+    pub key: &'a str,
+    /// How often the key was asked.
+    pub count: u64,
+}
+
+impl Luck<'_> {
+    pub fn entropy(&self) -> Entropy {
+        let parts = [self.session, &self.partner.id, self.stub, self.key].map(str::as_bytes);
+        Entropy::of(self.partner.seed, &parts, self.count)
+    }
+
+    pub fn draws(&self) -> Draws {
+        Draws {
+            entropy: self.entropy(),
+            tables: Arc::clone(&self.partner.tables),
+            shared: Arc::clone(&self.partner.shared),
+            session: self.session.into(),
+        }
+    }
 }
 
 impl Draws {
@@ -160,7 +197,8 @@ mod tests {
     fn eval(text: &str) -> Result<Value, String> {
         let people = DataTable::parse("id,name\n1,张三").expect("a table");
         let tables = Arc::new(HashMap::from([("people".to_owned(), people)]));
-        let expression = Expression::compile(text, &Environment).map_err(|error| error.to_string())?;
+        let expression =
+            Expression::compile(text, &Environment::default()).map_err(|error| error.to_string())?;
         let draws = Draws {
             entropy: Entropy::of(1, &[b"x"], 1),
             tables,

@@ -25,10 +25,11 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether all hold but the path, which the index has already looked at.
-    pub fn hold(&self, memo: &mut Memo<'_>) -> bool {
+    /// Whether all hold but the path, which the index has already looked at, and that one of `all` which holds already.
+    pub fn hold(&self, memo: &mut Memo<'_>, proven: Option<u16>) -> bool {
+        let proven = proven.map(usize::from);
         self.method.as_ref().is_none_or(|method| *method == memo.facts().incoming().method)
-            && self.all.iter().all(|condition| condition.holds(memo))
+            && (0..self.all.len()).all(|place| proven == Some(place) || self.all[place].holds(memo))
             && (self.any.is_empty() || self.any.iter().any(|condition| condition.holds(memo)))
             && !self.not.iter().any(|condition| condition.holds(memo))
     }

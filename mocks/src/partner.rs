@@ -101,7 +101,7 @@ pub struct Listener {
 pub struct Stub {
     pub id: Arc<str>,
     /// `partner/stub@hash`: the hash is of what is written.
-    pub label: Arc<str>,
+    pub label: Box<str>,
     pub title: Option<String>,
     pub listener: Option<usize>,
     pub item: Option<String>,

@@ -1,4 +1,5 @@
 //! Which journaled requests are meant, compiled: the conditions of stubs, asked of the journal.
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::{
@@ -53,29 +54,29 @@ impl Question {
     }
 
     /// Whether an entry is meant.
-    pub fn fits(&self, entry: &Entry, catalogue: &Catalogue) -> bool {
+    pub fn fits(&self, entry: &Entry<'_>, catalogue: &Catalogue) -> bool {
         self.plain(entry, catalogue).iter().all(|verdict| verdict.ok)
             && self.conditions_hold(entry, catalogue)
     }
 
-    fn conditions_hold(&self, entry: &Entry, catalogue: &Catalogue) -> bool {
+    fn conditions_hold(&self, entry: &Entry<'_>, catalogue: &Catalogue) -> bool {
         let nothing = &self.conditions;
         if nothing.all.is_empty()
             && nothing.any.is_empty()
             && nothing.not.is_empty()
             && nothing.path.is_none()
         {
-            return nothing.method.as_ref().is_none_or(|method| method.as_str() == &*entry.method);
+            return nothing.method.as_ref().is_none_or(|method| method.as_str() == entry.method);
         }
         self.with_memo(entry, catalogue, |memo| {
             let path = self.conditions.path.as_ref().is_none_or(|path| path.fits(memo.facts().segments()));
-            path && self.conditions.hold(memo)
+            path && self.conditions.hold(memo, None)
         })
         .unwrap_or(false)
     }
 
     /// Every part with what the entry holds.
-    pub fn verdicts(&self, entry: &Entry, catalogue: &Catalogue) -> Vec<Verdict> {
+    pub fn verdicts(&self, entry: &Entry<'_>, catalogue: &Catalogue) -> Vec<Verdict> {
         let mut verdicts = self.plain(entry, catalogue);
         let conditions =
             self.with_memo(entry, catalogue, |memo| explain::conditions_verdicts(&self.conditions, memo));
@@ -93,28 +94,24 @@ impl Question {
 
     /// What needs no conditions. Item and key are read from the body where the journal does not tell them: they were not
     /// needed to answer.
-    fn plain(&self, entry: &Entry, catalogue: &Catalogue) -> Vec<Verdict> {
+    fn plain(&self, entry: &Entry<'_>, catalogue: &Catalogue) -> Vec<Verdict> {
         let meant = &self.meant;
-        let stub = entry.stub.as_deref().and_then(|label| label.split(['/', '@']).nth(1));
-        let trace = entry.traceparent.as_deref().and_then(|text| text.split('-').nth(1));
-        let known = |wanted: &Option<String>,
-                     told: &Option<Box<str>>,
-                     look: &dyn Fn(&Facts<'_>) -> Option<String>| {
-            let told = told.as_deref().map(str::to_owned);
-            told.or_else(|| {
-                wanted.as_ref()?;
-                self.with_memo(entry, catalogue, |memo| look(memo.facts()))?
-            })
-        };
-        let item = known(&meant.item, &entry.item, &|facts| facts.item().map(str::to_owned));
-        let key = known(&meant.key, &entry.key, &|facts| facts.key());
+        let known =
+            |wanted: &Option<String>, told: Option<&str>, look: &dyn Fn(&Facts<'_>) -> Option<String>| {
+                told.map(str::to_owned).or_else(|| {
+                    wanted.as_ref()?;
+                    self.with_memo(entry, catalogue, |memo| look(memo.facts()))?
+                })
+            };
+        let item = known(&meant.item, entry.item, &|facts| facts.item().map(str::to_owned));
+        let key = known(&meant.key, entry.key, &|facts| facts.key());
         let texts: [(&str, &Option<String>, Option<&str>); 6] = [
-            ("partner", &meant.partner, Some(&entry.partner)),
-            ("listener", &meant.listener, Some(&entry.listener)),
-            ("stub", &meant.stub, stub),
+            ("partner", &meant.partner, Some(entry.partner)),
+            ("listener", &meant.listener, Some(entry.listener)),
+            ("stub", &meant.stub, entry.stub_id()),
             ("item", &meant.item, item.as_deref()),
             ("key", &meant.key, key.as_deref()),
-            ("trace", &meant.trace, trace),
+            ("trace", &meant.trace, entry.trace()),
         ];
         let text = |(name, wanted, seen): (&str, &Option<String>, Option<&str>)| {
             let wanted = wanted.as_deref()?;
@@ -142,11 +139,11 @@ impl Question {
     /// The entry seen as the request it was; none where its partner is gone.
     fn with_memo<T>(
         &self,
-        entry: &Entry,
+        entry: &Entry<'_>,
         catalogue: &Catalogue,
         look: impl FnOnce(&mut Memo<'_>) -> T,
     ) -> Option<T> {
-        let partner = catalogue.partner(&entry.partner)?;
+        let partner = catalogue.partner(entry.partner)?;
         let incoming = incoming(entry);
         let facts = facts(entry, &incoming, partner)?;
         let mut memo = Memo::new(&facts, &self.sources);
@@ -155,24 +152,24 @@ impl Question {
 }
 
 /// The request that an entry tells of, as far as the journal keeps it.
-pub fn incoming(entry: &Entry) -> Incoming {
+pub fn incoming(entry: &Entry<'_>) -> Incoming {
     Incoming {
         method: Method::from_bytes(entry.method.as_bytes()).unwrap_or_default(),
-        path: entry.path.to_string(),
+        path: entry.path.to_owned(),
         query: None,
         headers: HeaderMap::new(),
-        body: entry.request.bytes.clone(),
-        session: entry.session.clone(),
+        body: Bytes::copy_from_slice(entry.request.bytes),
+        session: entry.session.into(),
     }
 }
 
 /// Its facts; what was opened once is not opened again. None where its listener is gone.
-pub fn facts<'f>(entry: &Entry, incoming: &'f Incoming, partner: &'f Partner) -> Option<Facts<'f>> {
-    let listener = partner.listeners.iter().find(|listener| listener.id == entry.listener)?;
+pub fn facts<'f>(entry: &Entry<'_>, incoming: &'f Incoming, partner: &'f Partner) -> Option<Facts<'f>> {
+    let listener = partner.listeners.iter().find(|listener| *listener.id == *entry.listener)?;
     let facts = Facts::new(incoming, partner, listener);
     if let (Some(plain), None) = (&entry.plain, &listener.contract) {
-        let wire = listener.request.wire.decode(&entry.request.bytes).map(|decoded| decoded.document);
-        let plain = serde_json::from_slice(&plain.bytes).unwrap_or_default();
+        let wire = listener.request.wire.decode(entry.request.bytes).map(|decoded| decoded.document);
+        let plain = serde_json::from_slice(plain.bytes).unwrap_or_default();
         facts.know(Documents {
             wire: wire.unwrap_or_default(),
             plain: Some(plain),

@@ -143,9 +143,9 @@ impl Standard {
     }
 
     /// Scores the entry that is meant, of those in the order in which they came.
-    pub fn score(&self, entries: &[std::sync::Arc<Entry>], catalogue: &Catalogue, raw: bool) -> Scored {
+    pub fn score(&self, entries: &[Entry<'_>], catalogue: &Catalogue, raw: bool) -> Scored {
         let mut candidates = entries.iter().filter(|entry| self.when.fits(entry, catalogue));
-        let one = |entry: &std::sync::Arc<Entry>| self.message(entry, catalogue, raw);
+        let one = |entry: &Entry<'_>| self.message(entry, catalogue, raw);
         let found = match self.pick {
             Pick::First => candidates.next().map(one),
             Pick::Last => candidates.next_back().map(one),
@@ -159,9 +159,9 @@ impl Standard {
         })
     }
 
-    fn message(&self, entry: &Entry, catalogue: &Catalogue, raw: bool) -> Scored {
+    fn message(&self, entry: &Entry<'_>, catalogue: &Catalogue, raw: bool) -> Scored {
         let incoming = incoming(entry);
-        let partner = catalogue.partner(&entry.partner);
+        let partner = catalogue.partner(entry.partner);
         let facts = partner.and_then(|partner| facts(entry, &incoming, partner));
         let document = facts.as_ref().map(|facts| facts.documents().business()).unwrap_or(&Value::Null);
         let mut seen = std::collections::HashMap::new();
@@ -216,7 +216,7 @@ impl Field {
         ScoredField { field: self.name(), wanted: String::new(), seen: None, points: 0.0, of: self.points }
     }
 
-    fn earned(&self, entry: &Entry, catalogue: &Catalogue, raw: bool) -> ScoredField {
+    fn earned(&self, entry: &Entry<'_>, catalogue: &Catalogue, raw: bool) -> ScoredField {
         let verdict = self.test.verdicts(entry, catalogue).into_iter().next_back();
         let Some(verdict) = verdict else { return self.missing() };
         let partly = self.spec.partly.iter().filter(|partly| Some(partly.equals.text()) == verdict.seen);

@@ -8,6 +8,7 @@ mod cmpp;
 mod connection;
 pub(crate) mod diagnosis;
 mod own;
+mod patience;
 pub(crate) mod protocols;
 mod queue;
 mod serve;

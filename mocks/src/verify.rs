@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::Catalogue,
     compile::report::{Place, Report},
-    journal::{Entry, Journal, Verdict},
+    journal::{Entry, Journal, Record, Verdict},
     mask,
     question::Question,
     spec::Meant,
@@ -227,12 +227,13 @@ impl Verification {
         let Some(missing) = missing else { return Vec::new() };
         let from = so_far.next.saturating_sub(STEP as u64).max(self.spec.since.unwrap_or(0));
         let span = journal.span(from, STEP);
-        let near = span.entries.iter().filter(|entry| self.is_within(entry)).filter_map(|entry| {
-            let criteria = missing.verdicts(entry, catalogue);
+        let entries = span.entries.iter().map(Record::entry).filter(|entry| self.is_within(entry));
+        let near = entries.filter_map(|entry| {
+            let criteria = missing.verdicts(&entry, catalogue);
             let wrong = criteria.iter().filter(|verdict| !verdict.ok).count();
             let criteria =
                 criteria.iter().map(|verdict| if raw { verdict.clone() } else { mask::verdict(verdict) });
-            let stub = entry.stub.as_ref().map(ToString::to_string);
+            let stub = entry.stub.map(str::to_owned);
             (wrong > 0).then(|| (wrong, Near { id: entry.id, stub, criteria: criteria.collect() }))
         });
         let mut near: Vec<(usize, Near)> = near.collect();
@@ -241,10 +242,10 @@ impl Verification {
     }
 
     /// Whether an entry is looked at at all.
-    fn is_within(&self, entry: &Entry) -> bool {
+    fn is_within(&self, entry: &Entry<'_>) -> bool {
         let same =
             |wanted: &Option<String>, seen: &str| wanted.as_deref().is_none_or(|wanted| wanted == seen);
-        same(&self.spec.session, &entry.session) && same(&self.spec.partner, &entry.partner)
+        same(&self.spec.session, entry.session) && same(&self.spec.partner, entry.partner)
     }
 }
 
@@ -273,13 +274,14 @@ impl SoFar {
             if span.entries.is_empty() {
                 return;
             }
-            for entry in span.entries.iter().filter(|entry| verification.is_within(entry)) {
-                self.take(verification, entry, catalogue);
+            for entry in span.entries.iter().map(Record::entry).filter(|entry| verification.is_within(entry))
+            {
+                self.take(verification, &entry, catalogue);
             }
         }
     }
 
-    fn take(&mut self, verification: &Verification, entry: &Entry, catalogue: &Catalogue) {
+    fn take(&mut self, verification: &Verification, entry: &Entry<'_>, catalogue: &Catalogue) {
         let counted = verification.when.as_ref().is_some_and(|when| when.fits(entry, catalogue));
         if counted {
             self.matched += 1;

@@ -236,7 +236,7 @@ pub struct MocksConfig {
     /// Where mock partners find the bus, as `partner.bus`; the gateway of this process when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<String>,
-    /// Bound of their journal: 64MiB when left out, 4GiB at most. An entry takes about 700 bytes and its bodies, of each the first 8 KiB.
+    /// Bound of their journal: 64MiB when left out, 4GiB at most. An entry takes about 200 bytes and its bodies, of each the first 8 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Bytes>,
 }

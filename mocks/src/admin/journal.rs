@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
 use super::{Api, Refused, verify::Shown};
 use crate::{
-    journal::{Body, Entry, Filter},
+    journal::{Body, Entry, Filter, Nearest, Record},
     mask,
 };
 
@@ -62,7 +62,7 @@ impl Wanted {
 
 pub async fn page(State(shared): Api, Query(wanted): Query<Wanted>) -> Json<Value> {
     let page = shared.journal.page(&wanted.filter(), wanted.before, wanted.limit.unwrap_or(50));
-    let entries: Vec<Value> = page.entries.iter().map(|entry| short(entry, wanted.raw)).collect();
+    let entries: Vec<Value> = page.entries.iter().map(|record| short(&record.entry(), wanted.raw)).collect();
     Json(json!({"entries": entries, "next": page.next, "read": page.read, "bytes": shared.journal.bytes()}))
 }
 
@@ -71,9 +71,10 @@ pub async fn one(
     Path(id): Path<u64>,
     Query(shown): Query<Shown>,
 ) -> Result<Json<Value>, Refused> {
-    let entry =
+    let record =
         shared.journal.get(id).ok_or_else(|| Refused::not_found("this entry is forgotten, or never was"))?;
-    Ok(Json(whole(&entry, shown.raw)))
+    let nearest = shared.journal.nearest(id);
+    Ok(Json(whole(&record.entry(), nearest.as_deref(), shown.raw)))
 }
 
 pub async fn clear(State(shared): Api) -> Json<Value> {
@@ -83,7 +84,7 @@ pub async fn clear(State(shared): Api) -> Json<Value> {
 
 /// One who looks on.
 struct Tail {
-    entries: broadcast::Receiver<Arc<Entry>>,
+    entries: broadcast::Receiver<Arc<Record>>,
     filter: Filter,
     raw: bool,
     /// False once the server ends.
@@ -99,15 +100,15 @@ impl Tail {
             if self.over {
                 return None;
             }
-            let entry = tokio::select! {
-                entry = self.entries.recv() => entry,
+            let record = tokio::select! {
+                record = self.entries.recv() => record,
                 _ = self.open.wait_for(|open| !open) => return None,
             };
-            let event = match entry {
-                Ok(entry) if self.filter.fits(&entry) => Event::default()
+            let event = match record {
+                Ok(record) if self.filter.fits(&record.entry()) => Event::default()
                     .event("entry")
-                    .id(entry.id.to_string())
-                    .data(short(&entry, self.raw).to_string()),
+                    .id(record.id.to_string())
+                    .data(short(&record.entry(), self.raw).to_string()),
                 Ok(_) => continue,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     self.over = true;
@@ -138,22 +139,22 @@ pub async fn tail(State(shared): Api, Query(wanted): Query<Wanted>) -> Result<Re
     Ok(Sse::new(events).keep_alive(alive).into_response())
 }
 
-fn short(entry: &Entry, raw: bool) -> Value {
+fn short(entry: &Entry<'_>, raw: bool) -> Value {
     let shown = |text: &str| if raw { text.to_owned() } else { mask::text(text) };
-    let some = |text: &Option<Box<str>>| text.as_deref().map(shown);
+    let some = |text: Option<&str>| text.map(shown);
     json!({
         "id": entry.id,
         "atUs": entry.at_us,
-        "partner": &*entry.partner,
-        "listener": &*entry.listener,
-        "session": &*entry.session,
-        "caller": some(&entry.caller),
+        "partner": entry.partner,
+        "listener": entry.listener,
+        "session": entry.session,
+        "caller": some(entry.caller),
         "traceparent": entry.traceparent,
-        "method": &*entry.method,
-        "path": shown(&entry.path),
-        "item": some(&entry.item),
-        "key": some(&entry.key),
-        "stub": entry.stub.as_deref(),
+        "method": entry.method,
+        "path": shown(entry.path),
+        "item": some(entry.item),
+        "key": some(entry.key),
+        "stub": entry.stub,
         "miss": entry.stub.is_none(),
         "stateBefore": entry.state_before,
         "stateAfter": entry.state_after,
@@ -161,20 +162,19 @@ fn short(entry: &Entry, raw: bool) -> Value {
         "delayMs": entry.delay_ms,
         "tookUs": entry.took_us,
         "status": entry.status,
-        "problem": some(&entry.problem),
+        "problem": some(entry.problem),
     })
 }
 
-fn whole(entry: &Entry, raw: bool) -> Value {
+fn whole(entry: &Entry<'_>, nearest: Option<&[Nearest]>, raw: bool) -> Value {
     let mut whole = short(entry, raw);
-    whole["request"] = body(&entry.request, raw);
-    whole["plain"] = entry.plain.as_ref().map_or(Value::Null, |plain| body(plain, raw));
-    whole["answer"] = body(&entry.answer, raw);
-    let writes = entry.writes.as_deref().and_then(|writes| serde_json::from_str(writes).ok());
+    whole["request"] = body(entry.request, raw);
+    whole["plain"] = entry.plain.map_or(Value::Null, |plain| body(plain, raw));
+    whole["answer"] = body(entry.answer, raw);
+    let writes = entry.writes.and_then(|writes| serde_json::from_str(writes).ok());
     let writes = writes.map(|writes| if raw { writes } else { mask::document(&writes) });
     whole["writes"] = writes.unwrap_or_default();
     // Null while the diagnosis is not done.
-    let nearest = entry.nearest.get();
     whole["nearest"] = match nearest {
         Some(nearest) if !raw => json!(nearest.iter().map(mask::nearest).collect::<Vec<_>>()),
         nearest => json!(nearest),
@@ -183,8 +183,8 @@ fn whole(entry: &Entry, raw: bool) -> Value {
 }
 
 /// A body as text, with its whole size where it was cut.
-fn body(body: &Body, raw: bool) -> Value {
-    let text = String::from_utf8_lossy(&body.bytes);
+fn body(body: Body<'_>, raw: bool) -> Value {
+    let text = String::from_utf8_lossy(body.bytes);
     let text = if raw { text.into_owned() } else { mask::text(&text) };
     json!({"text": text, "size": body.size})
 }

@@ -1,4 +1,6 @@
 //! A dry run: which stub would answer, what with, and why the nearest others would not. Nothing moves, nothing is journaled.
+use std::time::Instant;
+
 use axum::{
     Json,
     extract::State,
@@ -58,7 +60,8 @@ pub async fn dry_run(State(shared): Api, Json(trial): Json<Trial>) -> Result<Jso
     let session = shared.sessions.get(&incoming.session);
     let overlay = session.as_ref().and_then(|session| session.overlay(&partner.id));
     let ahead_ms = session.as_ref().map_or(0, |session| session.ahead_ms());
-    let setting = Setting { clock: &shared.clock, overlay: overlay.as_deref(), ahead_ms, dry: true };
+    let (now, at_us) = (Instant::now(), shared.clock.now_us());
+    let setting = Setting { now, at_us, overlay: overlay.as_deref(), ahead_ms, dry: true };
     let mut shown = view(decide(&partner, number, &incoming, &setting));
     shown["nearest"] = json!(explain::nearest(&partner, overlay.as_deref(), number, &incoming));
     Ok(Json(shown))
@@ -117,7 +120,7 @@ fn view(decision: Decision) -> Value {
         json!({"status": answer.status, "headers": headers, "body": String::from_utf8_lossy(&answer.body)})
     });
     json!({
-        "stub": decision.stub.as_deref(),
+        "stub": decision.stub.map(|stub| &*stub.label),
         "item": decision.item,
         "key": decision.key,
         "stateBefore": decision.state_before,

@@ -1,6 +1,4 @@
 //! Verification of what was asked, and scores of what was submitted.
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::{Query, State},
@@ -13,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Api, Refused};
 use crate::{
     compile::report::{Place, Report},
+    journal::{Entry, Record},
     score,
     spec::ScoreTemplate,
     verify::{Verification, VerifySpec},
@@ -102,11 +101,9 @@ fn scored(shared: &crate::server::Shared, body: &str, raw: bool) -> Result<Json<
     let newest = shared.journal.next_id().saturating_sub(MAX_ENTRIES as u64);
     let span = shared.journal.span(scoring.since.unwrap_or(0).max(newest), MAX_ENTRIES);
     let same = |wanted: &Option<String>, seen: &str| wanted.as_deref().is_none_or(|wanted| wanted == seen);
-    let wanted = |entry: &Arc<_>| {
-        let entry: &crate::journal::Entry = entry;
-        same(&scoring.session, &entry.session) && same(&scoring.partner, &entry.partner)
-    };
-    let entries: Vec<_> = span.entries.into_iter().filter(wanted).collect();
+    let wanted =
+        |entry: &Entry<'_>| same(&scoring.session, entry.session) && same(&scoring.partner, entry.partner);
+    let entries: Vec<_> = span.entries.iter().map(Record::entry).filter(wanted).collect();
     let scored: Vec<_> = standards.iter().map(|standard| standard.score(&entries, &catalogue, raw)).collect();
     Ok(Json(json!({"total": score::total(&scored), "messages": scored, "looked": entries.len()})))
 }

@@ -81,7 +81,7 @@ pub fn add_skeletons(partner: &mut Partner) {
                 delay: None,
                 fault: None,
                 then: None,
-                answer: Answer { status, headers: Vec::new(), payload, ready: Vec::new() },
+                answer: Answer { status, headers: Vec::new(), payload, ready: Vec::new(), json: None },
                 needs_instance: false,
             });
         }

@@ -4,6 +4,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use http::HeaderValue;
 use indexmap::IndexMap;
 use qiao_mappings::{
     Codec, CodecKind, CodecSpec, Expression, Mapping, MappingSpec, Template, strict::did_you_mean,
@@ -14,7 +15,6 @@ use serde_json::Value;
 use super::report::{CLOSING, FRAMING, OPENING, Place, Report};
 use crate::{
     forms::{AnswerPath, Open, RequestPath, Seal, Sealer},
-    functions::Environment,
     spec::{AnswerForm, ListenSpec, OpenForm, Proto, RequestForm, SealForm},
     wsdl::Contract,
 };
@@ -112,7 +112,9 @@ pub fn answer_path(
     let wire = codec(&form.wire, &place.at("wire"), report);
     let seal = form.seal.as_ref().map(|seal| self::seal(seal, sealers, &place.at("seal"), report));
     let frame = form.frame.as_ref().map(|frame| mapping(frame, CLOSING, &place.at("frame"), report));
-    Some(AnswerPath { wire: wire?, contract: None, seal: flat(seal)?, frame: flat(frame)? })
+    let wire = wire?;
+    let content_type = HeaderValue::from_str(wire.content_type()).ok();
+    Some(AnswerPath { wire, content_type, contract: None, seal: flat(seal)?, frame: flat(frame)? })
 }
 
 /// None where something was declared but could not be compiled.
@@ -164,7 +166,7 @@ fn codec(spec: &CodecSpec, place: &Place<'_>, report: &mut Report) -> Option<Cod
 }
 
 fn mapping(spec: &MappingSpec, known: &[&str], place: &Place<'_>, report: &mut Report) -> Option<Mapping> {
-    let compiled = Mapping::compile(spec, &Environment);
+    let compiled = Mapping::compile(spec, &report.environment);
     let compiled = compiled.map_err(|wrong| wrong.into_iter().map(|error| (error.path, error.message)));
     let mapping = report.keep_all(place, compiled)?;
     report.roots(place, mapping.roots(), known);
@@ -188,7 +190,8 @@ fn parameters(
 
 /// A template all of whose documents exist where it is used.
 pub fn template(value: &Value, known: &[&str], place: &Place<'_>, report: &mut Report) -> Option<Template> {
-    let template = report.keep_all(place, Template::compile_with(value, &Environment))?;
+    let compiled = Template::compile_with(value, &report.environment);
+    let template = report.keep_all(place, compiled)?;
     report.roots(place, template.roots(), known);
     Some(template)
 }

@@ -6,6 +6,8 @@ use qiao_mappings::{
     strict::{Mistake, Source, did_you_mean},
 };
 
+use crate::functions::Environment;
+
 /// A place in a file.
 #[derive(Clone)]
 pub struct Place<'s> {
@@ -39,10 +41,12 @@ impl<'s> Place<'s> {
     }
 }
 
-/// The mistakes found so far.
+/// The mistakes found so far while something is compiled.
 #[derive(Default)]
 pub struct Report {
     pub found: Vec<Mistake>,
+    /// What templates and expressions are compiled against.
+    pub environment: Environment,
 }
 
 impl Report {

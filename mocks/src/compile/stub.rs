@@ -214,7 +214,13 @@ pub fn answer(
     let headers: Option<Vec<_>> = headers.collect::<Vec<_>>().into_iter().collect();
     let payload = payload(spec, body, soap, place, report)?;
     let default = if matches!(payload, Payload::SoapFault { .. }) { 500 } else { 200 };
-    Some(Answer { status: spec.status.unwrap_or(default), headers: headers?, payload, ready: Vec::new() })
+    Some(Answer {
+        status: spec.status.unwrap_or(default),
+        headers: headers?,
+        payload,
+        ready: Vec::new(),
+        json: None,
+    })
 }
 
 fn payload(

@@ -21,8 +21,9 @@ fn aim<'a>(stub: Option<&'a str>, item: Option<&'a str>) -> Aim<'a> {
 }
 
 fn strike(dials: &[LiveDial], aim: Aim<'_>, instance: &mut Instance) -> Option<FaultKind> {
-    let entropy = Entropy::of(1, &[], instance.count);
-    let applied = apply(aim, dials.iter(), &entropy, Some(instance), false, Instant::now());
+    let count = instance.count;
+    let applied =
+        apply(aim, dials.iter(), &|| Entropy::of(1, &[], count), Some(instance), false, Instant::now());
     applied.fault.map(|fault| fault.kind)
 }
 

@@ -13,8 +13,39 @@ pub struct Index {
     paths: PathTree<Group>,
 }
 
+/// A stub that may match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub stub: u32,
+    /// The number among its `all` of the condition that holds already, since it was found by it.
+    pub proven: Option<u16>,
+}
+
+/// Those that want one value; mostly it is a single one, which then needs no memory of its own.
+#[derive(Debug)]
+enum Bucket {
+    One(Candidate),
+    Many(Vec<Candidate>),
+}
+
+impl Bucket {
+    fn push(&mut self, candidate: Candidate) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, candidate]),
+            Self::Many(list) => list.push(candidate),
+        }
+    }
+
+    fn list(&self) -> &[Candidate] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(list) => list,
+        }
+    }
+}
+
 /// Stubs by the value they want.
-type Buckets = HashMap<Box<str>, Vec<u32>>;
+type Buckets = HashMap<Box<str>, Bucket>;
 
 #[derive(Debug, Default)]
 struct Group {
@@ -22,7 +53,7 @@ struct Group {
     /// By place.
     probes: Vec<(usize, Buckets)>,
     /// Stubs that want no value anywhere.
-    rest: Vec<u32>,
+    rest: Vec<Candidate>,
 }
 
 impl Index {
@@ -57,9 +88,11 @@ impl Group {
     fn build(&mut self, stubs: &HashMap<u32, &Conditions>) {
         // How many stubs want each value at each place: the fewer, the more telling.
         let mut wanted: HashMap<(usize, &str), usize> = HashMap::new();
-        let equalities =
-            |number: &u32| stubs[number].all.iter().filter_map(|condition| condition.equalities());
-        for (source, values) in self.members.iter().flat_map(equalities) {
+        let equalities = |number: &u32| {
+            let all = stubs[number].all.iter().zip(0_u16..);
+            all.filter_map(|(condition, place)| Some((condition.equalities()?, place)))
+        };
+        for ((source, values), _) in self.members.iter().flat_map(equalities) {
             values.iter().for_each(|value| *wanted.entry((source, value)).or_default() += 1);
         }
         let mut probes: BTreeMap<usize, Buckets> = BTreeMap::new();
@@ -68,12 +101,17 @@ impl Group {
                 values.iter().map(|value| wanted[&(source, &**value)]).max().unwrap_or(usize::MAX)
             };
             // The dispatch key stands first among a stub's conditions, and the first of equals is taken.
-            let best = equalities(number).min_by_key(|(source, values)| worst(values, *source).max(SMALL));
+            let best =
+                equalities(number).min_by_key(|((source, values), _)| worst(values, *source).max(SMALL));
             match best {
-                None => self.rest.push(*number),
-                Some((source, values)) => {
-                    let bucket = probes.entry(source).or_default();
-                    values.iter().for_each(|value| bucket.entry(value.clone()).or_default().push(*number));
+                None => self.rest.push(Candidate { stub: *number, proven: None }),
+                Some(((source, values), place)) => {
+                    let buckets = probes.entry(source).or_default();
+                    let candidate = Candidate { stub: *number, proven: Some(place) };
+                    for value in values {
+                        let bucket = buckets.entry(value.clone());
+                        bucket.and_modify(|bucket| bucket.push(candidate)).or_insert(Bucket::One(candidate));
+                    }
                 }
             }
         }
@@ -81,29 +119,29 @@ impl Group {
         self.members = Vec::new();
     }
 
-    fn lists<'i>(&'i self, memo: &mut Memo<'_>, lists: &mut Vec<&'i [u32]>) {
+    fn lists<'i>(&'i self, memo: &mut Memo<'_>, lists: &mut Vec<&'i [Candidate]>) {
         if !self.rest.is_empty() {
             lists.push(&self.rest);
         }
         for (source, buckets) in &self.probes {
             let found = memo.seen(*source).texts().iter().flatten().filter_map(|text| buckets.get(&**text));
-            lists.extend(found.map(Vec::as_slice));
+            lists.extend(found.map(Bucket::list));
         }
     }
 }
 
 /// Ascending lists merged into one.
 pub struct Candidates<'i> {
-    lists: Vec<&'i [u32]>,
+    lists: Vec<&'i [Candidate]>,
 }
 
 impl Iterator for Candidates<'_> {
-    type Item = u32;
+    type Item = Candidate;
 
-    fn next(&mut self) -> Option<u32> {
-        let next = self.lists.iter().filter_map(|list| list.first()).min().copied()?;
+    fn next(&mut self) -> Option<Candidate> {
+        let next = self.lists.iter().filter_map(|list| list.first()).min_by_key(|next| next.stub).copied()?;
         for list in &mut self.lists {
-            if list.first() == Some(&next) {
+            if list.first().is_some_and(|first| first.stub == next.stub) {
                 *list = &list[1..];
             }
         }

@@ -17,7 +17,6 @@ use crate::{
         forms::{self, Sealers, flat, template},
         report::{ANSWERING, PUSHING, Place, Report},
     },
-    functions::Environment,
     spec::{AnswerForm, PlanSpec, PushSpec, StateRule, StepSpec, ThenSpec},
 };
 
@@ -152,7 +151,8 @@ fn route(spec: &PushSpec, carriers: &[&str], place: &Place<'_>, report: &mut Rep
 }
 
 fn condition(text: &str, known: &[&str], place: &Place<'_>, report: &mut Report) -> Option<Expression> {
-    let compiled = report.keep(place, Expression::compile(text, &Environment))?;
+    let compiled = Expression::compile(text, &report.environment);
+    let compiled = report.keep(place, compiled)?;
     report.roots(place, compiled.roots(), known);
     Some(compiled)
 }

@@ -170,7 +170,7 @@ fn strike(shared: &Shared, run: &Run, step: &Step) -> Applied {
     };
     let dials = own.iter().chain(live.iter()).map(|dial| &**dial).chain(&partner.dials);
     let dials = dials.filter(|dial| dial.spec.target.as_ref().is_some_and(|target| target.push.is_some()));
-    faults::apply(aim, dials, &entropy(run, step), None, false, Instant::now())
+    faults::apply(aim, dials, &|| entropy(run, step), None, false, Instant::now())
 }
 
 fn entropy(run: &Run, step: &Step) -> Entropy {
@@ -289,15 +289,16 @@ pub async fn deliver(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, applied
     };
     let verdict = came_back.as_ref().map_err(Clone::clone).and_then(|answer| acknowledged(step, answer));
     let nothing = Applied::default();
-    let mut entry = entry(shared, run, place, applied.unwrap_or(&nothing), started);
-    entry.request = Body::cut(&ready.body);
-    entry.plain = (!ready.plain.is_empty()).then(|| Body::cut(&ready.plain));
-    if let Ok(answer) = &came_back {
-        entry.status = answer.status;
-        entry.answer = Body::cut(&answer.body);
-    }
-    entry.problem = verdict.as_ref().err().map(|problem| problem.as_str().into());
-    shared.journal.push(entry);
+    let sent = Entry {
+        request: Body::cut(&ready.body),
+        plain: (!ready.plain.is_empty()).then(|| Body::cut(&ready.plain)),
+        status: came_back.as_ref().map_or(0, |answer| answer.status),
+        answer: came_back.as_ref().map(|answer| Body::cut(&answer.body)).unwrap_or_default(),
+        problem: verdict.as_ref().err().map(String::as_str),
+        took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        ..Entry::default()
+    };
+    journal(shared, run, place, applied.unwrap_or(&nothing), sent);
     match verdict {
         Ok(()) => settle(run, place, Standing::Done, None),
         Err(problem) => repeat(shared, run, place, &problem),
@@ -346,28 +347,24 @@ fn repeat(shared: &Arc<Shared>, run: &Arc<Run>, place: usize, problem: &str) {
 
 /// Journals that a step was not sent.
 fn note(shared: &Shared, run: &Run, place: usize, applied: &Applied, why: &str) {
-    let mut entry = entry(shared, run, place, applied, Instant::now());
-    entry.problem = Some(why.into());
-    shared.journal.push(entry);
+    journal(shared, run, place, applied, Entry { problem: Some(why), ..Entry::default() });
 }
 
-fn entry(shared: &Shared, run: &Run, place: usize, applied: &Applied, started: Instant) -> Entry {
+/// Journals a step, with what came of it.
+fn journal(shared: &Shared, run: &Run, place: usize, applied: &Applied, told: Entry<'_>) {
     let step = &run.plan.steps[place];
-    let key = &run.snapshot.key;
-    Entry {
+    let key = &*run.snapshot.key;
+    let fault = applied.fault.as_ref().map(|fault| format!("{} ({})", fault.kind.name(), applied.origin));
+    shared.journal.push(&Entry {
         at_us: shared.clock.now_us(),
-        partner: Arc::clone(&run.partner.id),
-        listener: Arc::clone(&step.target.id),
-        session: run.snapshot.session.clone(),
-        method: "PUSH".into(),
-        path: format!("/{}/{}", run.plan.id, step.id).into(),
-        key: (!key.is_empty() && !key.starts_with('#')).then(|| key.clone()),
-        stub: Some(format!("{}/{}.{}", run.partner.id, run.plan.id, step.id).into()),
-        fault: applied
-            .fault
-            .as_ref()
-            .map(|fault| format!("{} ({})", fault.kind.name(), applied.origin).into()),
-        took_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        ..Entry::default()
-    }
+        partner: &run.partner.id,
+        listener: &step.target.id,
+        session: &run.snapshot.session,
+        method: "PUSH",
+        path: &format!("/{}/{}", run.plan.id, step.id),
+        key: (!key.is_empty() && !key.starts_with('#')).then_some(key),
+        stub: Some(&format!("{}/{}.{}", run.partner.id, run.plan.id, step.id)),
+        fault: fault.as_deref(),
+        ..told
+    });
 }

@@ -1,5 +1,8 @@
 //! The replay report: every recorded exchange asked of the draft once more, and what it answers differently.
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -125,10 +128,11 @@ fn ask(draft: &Draft, one: &Seen, clock: &Clock, reasons: &HashMap<(usize, &str)
     };
     let Some((number, whole)) = draft.routes.get(&one.number).copied() else { return replayed };
     clock.stop_at(one.at_us);
-    let setting = Setting { clock, overlay: None, ahead_ms: 0, dry: false };
+    let setting =
+        Setting { now: Instant::now(), at_us: clock.now_us(), overlay: None, ahead_ms: 0, dry: false };
     let incoming = incoming(draft, one, number, whole);
     let decision = decide(&draft.partner, number, &incoming, &setting);
-    replayed.stub = decision.stub.as_deref().map(str::to_owned);
+    replayed.stub = decision.stub.map(|stub| stub.label.to_string());
     let Some(answer) = decision.answer else {
         let why = decision.problem.unwrap_or_else(|| "no stub answers".into());
         replayed.differences.push(Difference {

@@ -45,14 +45,14 @@ pub fn note(
     fault: Option<String>,
     problem: Option<String>,
 ) {
-    place.shared.journal.push(Entry {
+    place.shared.journal.push(&Entry {
         at_us: place.shared.clock.now_us(),
-        partner: Arc::clone(&partner.id),
-        listener: Arc::clone(&listener.id),
-        method: method.into(),
-        path: "/".into(),
-        fault: fault.map(Into::into),
-        problem: problem.map(Into::into),
+        partner: &partner.id,
+        listener: &listener.id,
+        method,
+        path: "/",
+        fault: fault.as_deref(),
+        problem: problem.as_deref(),
         ..Entry::default()
     });
 }

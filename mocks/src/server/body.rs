@@ -3,6 +3,7 @@ use std::{
     convert::Infallible,
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,6 +11,8 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
+
+use super::patience::{Busy, Progress};
 
 /// Pieces of a dripped body at most.
 const DRIPS: usize = 50;
@@ -26,6 +29,7 @@ pub struct Drip {
     piece: usize,
     pause: Duration,
     sleep: Pin<Box<Sleep>>,
+    _busy: Busy<Arc<Progress>>,
 }
 
 /// The body breaks off on purpose.
@@ -57,11 +61,11 @@ impl AnswerBody {
     }
 
     /// A body in pieces spread over `after`.
-    pub fn drip(bytes: Bytes, after: Duration) -> Self {
+    pub fn drip(bytes: Bytes, after: Duration, busy: Busy<Arc<Progress>>) -> Self {
         let piece = bytes.len().div_ceil(DRIPS).max(1);
         let pieces = u32::try_from(bytes.len().div_ceil(piece)).unwrap_or(1).max(1);
         let pause = after / pieces;
-        Self::Drip(Box::new(Drip { left: bytes, piece, pause, sleep: Box::pin(sleep(pause)) }))
+        Self::Drip(Box::new(Drip { left: bytes, piece, pause, sleep: Box::pin(sleep(pause)), _busy: busy }))
     }
 }
 

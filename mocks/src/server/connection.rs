@@ -1,5 +1,7 @@
 //! Connections of the mock server: accepted within a bound, reset where a fault asks for it, drained at shutdown.
 use std::{
+    error::Error,
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     sync::{
@@ -11,7 +13,7 @@ use std::{
 };
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpListener,
@@ -19,10 +21,13 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{Shared, serve, sockets::Place, wire::Wire};
-
-/// A head must arrive within this time; it also bounds how long a connection may idle.
-const HEAD: Duration = Duration::from_secs(60);
+use super::{
+    Shared,
+    patience::{Patience, Progress},
+    serve::{self, Unanswered},
+    sockets::Place,
+    wire::Wire,
+};
 
 /// A caller that takes nothing of its answer for this long is given up.
 const STALL: Duration = Duration::from_secs(60);
@@ -67,46 +72,48 @@ pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connec
 /// Serves a connection to its end: of the common port, or of the one listener that `only` names.
 pub async fn serve(wire: Wire, shared: Arc<Shared>, only: Option<Place>) {
     let alive = shared.alive.subscribe();
-    let mut open = shared.open.subscribe();
-    let mut closing = only.clone();
-    let only = only.map(Arc::new);
+    // The value at which the connection ends.
+    let (mut ending, end) = match &only {
+        Some(place) => (place.ending(), true),
+        None => (shared.open.subscribe(), false),
+    };
+    let told = ending.clone();
     let reset = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Socket { wire, reset: Arc::clone(&reset), stall: None });
-    let service = service_fn(|request| {
-        let (shared, reset, only) = (Arc::clone(&shared), Arc::clone(&reset), only.clone());
-        async move {
-            let served = serve::serve(request, &shared, only.as_deref()).await;
-            if served.is_err() {
-                reset.store(true, Ordering::Release);
-            }
-            served
-        }
-    });
-    let mut closed = std::pin::pin!(async move {
-        match &mut closing {
-            Some(place) => place.closing().await,
-            // An error means that the server is gone, which is the same.
-            None => drop(open.wait_for(|open| !open).await),
-        }
-    });
+    let progress = Arc::<Progress>::default();
+    let socket = Socket { wire, reset: Arc::clone(&reset), progress: Arc::clone(&progress), stall: None };
+    let mut patience = Patience::new(Arc::clone(&progress));
+    let (context, only, progress) = (&shared, only.as_ref(), &progress);
+    let service = service_fn(|request| serve::serve(request, context, only, progress));
+    // An error means that the server or the socket is gone, which is the same.
+    let mut ended = std::pin::pin!(async move { drop(ending.wait_for(|now| *now == end).await) });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                // Resets, cut bodies and callers that leave all end here: nothing to tell.
-                if let Err(error) = ended {
-                    tracing::trace!(%error, "a connection to the mock partners ended");
-                }
-                break;
+    builder.header_read_timeout(None).max_buf_size(64 * 1024);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let (mut waits, mut draining) = (false, false);
+    let served = poll_fn(|context| {
+        loop {
+            if let Poll::Ready(served) = connection.as_mut().poll(context) {
+                return Poll::Ready(served);
             }
-            () = closed.as_mut(), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
+            if patience.poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
             }
+            // Its task is woken at the end: until something has changed there is no need to ask again.
+            if draining || waits && !told.has_changed().unwrap_or(true) {
+                return Poll::Pending;
+            }
+            waits = true;
+            if ended.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            draining = true;
+            connection.as_mut().graceful_shutdown();
         }
+    });
+    // Resets, cut bodies and callers that leave all end here: nothing to tell.
+    if let Err(error) = served.await {
+        reset.store(error.source().is_some_and(|why| why.is::<Unanswered>()), Ordering::Release);
+        tracing::trace!(%error, "a connection to the mock partners ended");
     }
     drop(alive);
 }
@@ -115,6 +122,7 @@ pub async fn serve(wire: Wire, shared: Arc<Shared>, only: Option<Place>) {
 struct Socket {
     wire: Wire,
     reset: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
@@ -127,6 +135,7 @@ impl Socket {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
+            self.progress.step();
             self.stall = None;
             return written;
         }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     facts::Incoming,
-    journal::{Entry, Journal, Nearest, Verdict},
+    journal::{Journal, Nearest, Verdict},
     matching::explain,
     overlay::Overlay,
     partner::Partner,
@@ -29,7 +29,8 @@ pub struct Miss {
     /// The listener's number.
     pub number: usize,
     pub incoming: Incoming,
-    pub entry: Arc<Entry>,
+    /// The id of its entry.
+    pub entry: u64,
 }
 
 /// The way to the thread, which ends with it.
@@ -49,7 +50,7 @@ impl Diagnosis {
             for miss in receiver {
                 let nearest =
                     explain::nearest(&miss.partner, miss.overlay.as_deref(), miss.number, &miss.incoming);
-                journal.explain(&miss.entry, nearest);
+                journal.explain(miss.entry, nearest);
                 waiting.fetch_sub(miss.incoming.body.len(), Ordering::Relaxed);
             }
         })?;
@@ -58,8 +59,7 @@ impl Diagnosis {
 
     /// Hands a miss over; when too many wait, the entry says so.
     pub fn explain(&self, miss: Miss) {
-        let entry = Arc::clone(&miss.entry);
-        let size = miss.incoming.body.len();
+        let (entry, size) = (miss.entry, miss.incoming.body.len());
         let room = self.bytes.fetch_add(size, Ordering::Relaxed) < WAITING_BYTES;
         if room && self.misses.try_send(miss).is_ok() {
             return;
@@ -71,6 +71,6 @@ impl Diagnosis {
             seen: None,
             ok: false,
         };
-        self.journal.explain(&entry, vec![Nearest { stub: String::new(), criteria: vec![why] }]);
+        self.journal.explain(entry, vec![Nearest { stub: String::new(), criteria: vec![why] }]);
     }
 }

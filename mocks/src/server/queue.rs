@@ -221,7 +221,7 @@ async fn fate(listening: &Listening, shared: &Arc<Shared>, message: &Delivery) -
         return Fate::Requeued;
     };
     if message.data.len() > partner.listeners[number].body_bytes {
-        shared.journal.push(message::too_long(&partner, number, message, shared.clock.now_us()));
+        message::too_long(shared, &partner, number, message);
         return Fate::Refused;
     }
     let incoming = message::incoming(shared, &partner, message);

@@ -1,20 +1,28 @@
 //! One HTTP request served: routed, read, decided, delayed, answered or deliberately not.
 use std::{
     fmt,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE},
+    request::Parts,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming as BodyIn;
 use serde_json::json;
 
-use super::{Shared, body::AnswerBody, sockets::Place};
+use super::{
+    Shared,
+    body::AnswerBody,
+    patience::{Busy, Progress},
+    sockets::Place,
+};
 use crate::{
     answer::Rendered,
     catalogue::Routed,
@@ -25,6 +33,8 @@ use crate::{
     spec::FaultKind,
 };
 
+/// Which session a request belongs to.
+const SESSION: HeaderName = HeaderName::from_static("x-mock-session");
 /// A body must arrive within this time.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -43,36 +53,76 @@ impl std::error::Error for Unanswered {}
 type Served = Result<Response<AnswerBody>, Unanswered>;
 
 /// Serves a request of the common port, or of the one listener that `only` names.
-pub async fn serve(request: Request<BodyIn>, shared: &Arc<Shared>, only: Option<&Place>) -> Served {
-    let started = Instant::now();
-    let (partner, number, path, limit) = match aim(&request, shared, only) {
-        Aimed::At(partner, number, path) => {
-            let limit = partner.listeners[number].body_bytes;
-            (partner, number, path, limit)
-        }
-        Aimed::Done(served) => return served,
-    };
+pub fn serve<'s>(
+    request: Request<BodyIn>,
+    shared: &'s Arc<Shared>,
+    only: Option<&Place>,
+    progress: &'s Arc<Progress>,
+) -> impl Future<Output = Served> + use<'s> {
+    let busy = Busy::with(&**progress);
+    let aimed = aim(&request, shared, only);
     let (head, body) = request.into_parts();
-    let body = match tokio::time::timeout(BODY, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
+    // One future without others in it: its size is what is moved for each request.
+    async move {
+        let (partner, number, path) = match aimed {
+            Aimed::At(partner, number, path) => (partner, number, path),
+            Aimed::Done(served) => return served,
+        };
+        let limit = partner.listeners[number].body_bytes;
+        let body = match read(body, limit).await {
+            Ok(body) => body,
+            Err(served) => return served,
+        };
+        let Exchange { answer, fault, delay } = decided(partner, number, path, head, body, shared);
+        if !delay.is_zero() {
+            Box::pin(tokio::time::sleep(delay)).await;
+        }
+        let silent = |fault: &&Fault| matches!(fault.kind, FaultKind::NoAnswer | FaultKind::Reset);
+        if let Some(fault) = fault.as_deref().filter(silent) {
+            // When the caller leaves before, this future is dropped and the connection closed.
+            Box::pin(tokio::time::sleep(fault.after)).await;
+            return Err(Unanswered);
+        }
+        drop(busy);
+        Ok(response(answer, fault.as_deref(), progress))
+    }
+}
+
+/// The whole body, or what to say of one that does not come whole.
+async fn read(body: BodyIn, limit: usize) -> Result<Bytes, Served> {
+    let mut collected = pin!(Limited::new(body, limit).collect());
+    // Most bodies come with their heads: those need no timer.
+    let collected = match futures_util::poll!(&mut collected) {
+        Poll::Ready(collected) => Ok(collected),
+        Poll::Pending => Box::pin(tokio::time::timeout(BODY, collected)).await,
+    };
+    match collected {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds the listener's bodyBytes"));
+            Err(Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds the listener's bodyBytes")))
         }
         // The caller left in the middle of its body.
-        Ok(Err(_)) => return Err(Unanswered),
-        Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
-    };
-    let named = head.headers.get("x-mock-session").and_then(|value| value.to_str().ok());
+        Ok(Err(_)) => Err(Err(Unanswered)),
+        Err(_) => Err(Ok(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))),
+    }
+}
+
+/// Asks the stubs. Apart from what waits, so that the place of a request in its connection stays small: it is moved with each.
+fn decided(
+    partner: Arc<Partner>,
+    number: usize,
+    path: String,
+    head: Parts,
+    body: Bytes,
+    shared: &Arc<Shared>,
+) -> Exchange {
+    let started = Instant::now();
+    let named = head.headers.get(SESSION).and_then(|value| value.to_str().ok());
     let session = shared.session_of(&partner.id, named, None);
-    let incoming = Incoming {
-        method: head.method,
-        path,
-        query: head.uri.query().map(str::to_owned),
-        session,
-        headers: head.headers,
-        body,
-    };
-    answer(partner, number, incoming, shared, started).await
+    let query = head.uri.query().map(str::to_owned);
+    let incoming = Incoming { method: head.method, path, query, session, headers: head.headers, body };
+    let twist = |fault: &Fault, answer: &mut Rendered| twist(fault, answer, shared.clock.now_ms());
+    exchange(shared, partner, number, incoming, started, twist)
 }
 
 /// `GET path?wsdl` and `?xsd=…`: the service's description with the address that the caller has reached it by.
@@ -133,22 +183,6 @@ fn below<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     }
 }
 
-async fn answer(
-    partner: Arc<Partner>,
-    number: usize,
-    incoming: Incoming,
-    shared: &Arc<Shared>,
-    started: Instant,
-) -> Served {
-    let now_ms = shared.clock.now_ms();
-    let twist = |fault: &Fault, answer: &mut Rendered| twist(fault, answer, now_ms);
-    let Exchange { answer, fault, delay, .. } = exchange(shared, partner, number, incoming, started, twist);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    send(answer, fault.as_deref()).await
-}
-
 /// What a fault does to the answer before it is sent; the rest is done while sending.
 fn twist(fault: &Fault, answer: &mut Rendered, now_ms: i64) {
     if fault.business.is_some() {
@@ -199,18 +233,15 @@ fn twist(fault: &Fault, answer: &mut Rendered, now_ms: i64) {
     }
 }
 
-async fn send(answer: Rendered, fault: Option<&Fault>) -> Served {
+fn response(answer: Rendered, fault: Option<&Fault>, progress: &Arc<Progress>) -> Response<AnswerBody> {
     let Rendered { status, headers, body } = answer;
     let length = body.len();
     let body = match fault.map(|fault| (fault.kind, fault.after)) {
-        Some((FaultKind::NoAnswer | FaultKind::Reset, after)) => {
-            // When the caller leaves before, this future is dropped and the connection closed.
-            tokio::time::sleep(after).await;
-            return Err(Unanswered);
-        }
         Some((FaultKind::Cut, _)) => AnswerBody::cut(&body, body.len() / 2),
         Some((FaultKind::WrongLength, _)) => AnswerBody::cut(&body, body.len()),
-        Some((FaultKind::Drip, after)) if !body.is_empty() => AnswerBody::drip(body, after),
+        Some((FaultKind::Drip, after)) if !body.is_empty() => {
+            AnswerBody::drip(body, after, Busy::with(Arc::clone(progress)))
+        }
         _ => AnswerBody::whole(body),
     };
     let mut response = Response::new(body);
@@ -226,7 +257,7 @@ async fn send(answer: Rendered, fault: Option<&Fault>) -> Served {
         }
         _ => {}
     }
-    Ok(response)
+    response
 }
 
 fn refusal(status: StatusCode, text: &str) -> Response<AnswerBody> {

@@ -39,6 +39,11 @@ impl Place {
         partner.runtime.is_running().then_some((partner, number))
     }
 
+    /// Turns true when the socket is closing.
+    pub fn ending(&self) -> watch::Receiver<bool> {
+        self.closing.clone()
+    }
+
     /// Done when the socket is closing: no new work after what is at hand.
     pub async fn closing(&mut self) {
         // An error means that the socket is gone, which is the same.

@@ -107,14 +107,14 @@ impl Connection {
     /// A stream that does not follow its framing stands in the journal.
     fn refused(&mut self, partner: &Partner, number: usize, problem: &str) {
         let shared = &self.place.shared;
-        shared.journal.push(Entry {
+        shared.journal.push(&Entry {
             at_us: shared.clock.now_us(),
-            partner: Arc::clone(&partner.id),
-            listener: Arc::clone(&partner.listeners[number].id),
-            method: "TCP".into(),
-            path: "/".into(),
+            partner: &partner.id,
+            listener: &partner.listeners[number].id,
+            method: "TCP",
+            path: "/",
             request: Body::cut(self.reader.held()),
-            problem: Some(format!("unframed: {problem}").into()),
+            problem: Some(&format!("unframed: {problem}")),
             ..Entry::default()
         });
         self.wire.reset();

@@ -61,7 +61,7 @@ const PARTS: [(&str, &str); 2] = [
     ),
     (
         "mocks",
-        "## Mock partners\n\nCPU time of the serving threads, one thread, 16 connections, medians of 5 rounds interleaved with bare hyper; every \
+        "## Mock partners\n\nCPU time of the serving threads, one thread, 16 connections of one event loop that costs less than any of the servers, medians of 11 rounds, the ratios against bare hyper measured right before; every \
          request is for another stub, told apart by a JSONPath of the body, the answers are templates, the journal is on. WireMock runs warm, in its own \
          process, with its journal bounded.",
     ),

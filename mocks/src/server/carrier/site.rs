@@ -16,7 +16,7 @@ use super::{
 use crate::{
     exchange::{Exchange, exchange},
     facts::Incoming,
-    journal::{Body, Entry},
+    journal::Entry,
     partner::Partner,
     server::{Shared, sockets::Place},
 };
@@ -84,18 +84,16 @@ impl Site {
 
     /// Journals bytes that are no message, so that a tester sees why the connection ended.
     pub fn note(&self, session: &str, problem: &str) {
-        let entry = Entry {
+        self.shared.journal.push(&Entry {
             at_us: self.shared.clock.now_us(),
-            partner: Arc::clone(&self.partner),
-            listener: Arc::clone(&self.listener),
-            session: session.into(),
-            method: "FRAME".into(),
-            path: "/".into(),
-            request: Body::default(),
-            problem: Some(problem.into()),
+            partner: &self.partner,
+            listener: &self.listener,
+            session,
+            method: "FRAME",
+            path: "/",
+            problem: Some(problem),
             ..Entry::default()
-        };
-        drop(self.shared.journal.push(entry));
+        });
     }
 
     /// A new id's time in seconds and number.

@@ -1,6 +1,4 @@
 //! Messages of queues as requests, and answers as messages.
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use lapin::{message::Delivery, types::AMQPValue};
 
@@ -84,16 +82,16 @@ pub fn answer(spec: &QueueSpec, message: &Delivery, answer: &Rendered) -> Option
     })
 }
 
-/// The journal's entry of a message above the listener's bound.
-pub fn too_long(partner: &Partner, number: usize, message: &Delivery, at_us: i64) -> Entry {
-    Entry {
-        at_us,
-        partner: Arc::clone(&partner.id),
-        listener: Arc::clone(&partner.listeners[number].id),
-        method: "AMQP".into(),
-        path: "/".into(),
+/// Journals a message above the listener's bound.
+pub fn too_long(shared: &Shared, partner: &Partner, number: usize, message: &Delivery) {
+    shared.journal.push(&Entry {
+        at_us: shared.clock.now_us(),
+        partner: &partner.id,
+        listener: &partner.listeners[number].id,
+        method: "AMQP",
+        path: "/",
         request: Body::cut(&message.data),
-        problem: Some(format!("{} bytes exceed the listener's bodyBytes", message.data.len()).into()),
+        problem: Some(&format!("{} bytes exceed the listener's bodyBytes", message.data.len())),
         ..Entry::default()
-    }
+    });
 }

@@ -149,14 +149,14 @@ fn note(
     problem: Option<String>,
     bytes: &[u8],
 ) {
-    shared.journal.push(Entry {
+    shared.journal.push(&Entry {
         at_us: shared.clock.now_us(),
-        partner: Arc::clone(&partner.id),
-        listener: Arc::clone(&partner.listeners[number].id),
-        method: "FILE".into(),
-        path: path.into(),
+        partner: &partner.id,
+        listener: &partner.listeners[number].id,
+        method: "FILE",
+        path,
         answer: Body::cut(bytes),
-        problem: problem.map(Into::into),
+        problem: problem.as_deref(),
         ..Entry::default()
     });
 }
