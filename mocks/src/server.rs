@@ -1,5 +1,6 @@
 //! The mock server: one HTTP/1.1 listener for all partners and sockets for other protocols, on threads of its own, so that a
 //! mock fault cannot starve the bus.
+pub(crate) mod accept;
 mod authority;
 mod beforehand;
 mod body;

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::timeout,
 };
 
@@ -28,6 +28,7 @@ use super::{
     target::Target,
     tee::{Copied, Tee},
 };
+use crate::server::accept::accept;
 
 /// Callers at once; more wait.
 const CONNECTIONS: usize = 256;
@@ -49,30 +50,12 @@ pub struct Proxy {
 }
 
 /// Accepts until `open` turns false; then no new connection, and those at hand end after their answer.
-pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, mut open: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, open: watch::Receiver<bool>) {
     let alive = open.clone();
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = open.wait_for(|open| !open) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (proxy, open) = (Arc::clone(&proxy), alive.clone());
-                tokio::spawn(async move {
-                    connection(stream, proxy, open).await;
-                    drop(place);
-                });
-            }
-            // Out of descriptors, or a peer gone already: both pass.
-            Err(error) => {
-                tracing::warn!(%error, "a connection to a recording could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
+    accept(listener, CONNECTIONS, (open, false), |stream, _| {
+        Some(connection(stream, Arc::clone(&proxy), alive.clone()))
+    })
+    .await;
 }
 
 async fn connection(stream: TcpStream, proxy: Arc<Proxy>, mut open: watch::Receiver<bool>) {

@@ -17,12 +17,11 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpListener,
-    sync::Semaphore,
     time::Sleep,
 };
 
 use super::{
-    Shared,
+    Shared, accept,
     patience::{Patience, Progress},
     serve::{self, Unanswered},
     sockets::Place,
@@ -41,32 +40,11 @@ pub async fn accept(listener: std::net::TcpListener, shared: Arc<Shared>, connec
             return;
         }
     };
-    let places = Arc::new(Semaphore::new(connections));
-    let mut open = shared.open.subscribe();
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = open.wait_for(|open| !open) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "nodelay");
-                }
-                tokio::spawn(async move {
-                    serve(Wire::Plain(stream), shared, None).await;
-                    drop(place);
-                });
-            }
-            // Out of descriptors, or a peer gone already: both pass.
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the mock partners could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
+    let ending = (shared.open.subscribe(), false);
+    accept::accept(listener, connections, ending, |stream, _| {
+        Some(serve(Wire::Plain(stream), Arc::clone(&shared), None))
+    })
+    .await;
 }
 
 /// Serves a connection to its end: of the common port, or of the one listener that `only` names.

@@ -3,18 +3,14 @@ use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 use qiao_mappings::strict::Mistake;
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, watch},
-};
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    Ports, Shared, bind,
+    Ports, Shared, accept, bind,
     protocols::{self, Protocol},
 };
 use crate::{catalogue::Catalogue, partner::Partner};
@@ -113,7 +109,7 @@ impl Sockets {
                 shared: Arc::downgrade(shared),
                 name: name.clone(),
                 closing: closed,
-                places: Arc::new(Semaphore::new(self.connections)),
+                connections: self.connections,
                 protocol,
             };
             self.handle.spawn(accept(listener, place));
@@ -152,11 +148,11 @@ struct Accepting {
     shared: Weak<Shared>,
     name: Name,
     closing: watch::Receiver<bool>,
-    places: Arc<Semaphore>,
+    connections: usize,
     protocol: &'static Protocol,
 }
 
-async fn accept(listener: TcpListener, mut accepting: Accepting) {
+async fn accept(listener: TcpListener, accepting: Accepting) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -164,36 +160,16 @@ async fn accept(listener: TcpListener, mut accepting: Accepting) {
             return;
         }
     };
-    loop {
-        let Ok(permit) = Arc::clone(&accepting.places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = accepting.closing.wait_for(|closing| *closing) => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(shared) = accepting.shared.upgrade() else { return };
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "nodelay");
-                }
-                let alive = shared.alive.subscribe();
-                let place = Place {
-                    shared,
-                    partner: Arc::clone(&accepting.name.0),
-                    listener: Arc::clone(&accepting.name.1),
-                    closing: accepting.closing.clone(),
-                };
-                let served = (accepting.protocol.serve)(stream, peer, place);
-                tokio::spawn(async move {
-                    served.await;
-                    drop((alive, permit));
-                });
-            }
-            // Out of descriptors, or a peer gone already: both pass.
-            Err(error) => {
-                tracing::warn!(%error, "a connection to a mock partner could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
+    let Accepting { shared, name: (partner, name), closing, connections, protocol } = accepting;
+    accept::accept(listener, connections, (closing.clone(), true), |stream, peer| {
+        let shared = shared.upgrade()?;
+        let alive = shared.alive.subscribe();
+        let (partner, listener, closing) = (Arc::clone(&partner), Arc::clone(&name), closing.clone());
+        let served = (protocol.serve)(stream, peer, Place { shared, partner, listener, closing });
+        Some(async move {
+            served.await;
+            drop(alive);
+        })
+    })
+    .await;
 }
