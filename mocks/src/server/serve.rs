@@ -62,7 +62,7 @@ pub fn serve<'s>(
     let busy = Busy::with(&**progress);
     let aimed = aim(&request, shared, only);
     let (head, body) = request.into_parts();
-    // One future without others in it: its size is what is moved for each request.
+    // What the arguments were is taken apart before, not held twice: the future's size is what is moved for each request.
     async move {
         let (partner, number, path) = match aimed {
             Aimed::At(partner, number, path) => (partner, number, path),
