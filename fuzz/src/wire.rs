@@ -147,8 +147,11 @@ pub fn sms_text(bytes: &[u8]) {
     let encodings = [Encoding::Ascii, Encoding::Binary, Encoding::Ucs2, Encoding::Gbk];
     let encoding = encodings[usize::from(choice % 4)];
     if let Ok(text) = encoding.decode(bytes) {
-        let written = encoding.encode(&text).unwrap();
-        assert_eq!(encoding.decode(&written).as_ref(), Ok(&text));
+        match encoding.encode(&text) {
+            Ok(written) => assert_eq!(encoding.decode(&written).as_ref(), Ok(&text)),
+            // It reads the four-byte codes of GB 18030 too, and writes none.
+            Err(error) => assert_eq!(encoding, Encoding::Gbk, "{error}"),
+        }
     }
     let text = String::from_utf8_lossy(bytes);
     let reference = if choice & 0x80 == 0 { Reference::Narrow(7) } else { Reference::Wide(700) };
