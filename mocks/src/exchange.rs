@@ -114,6 +114,12 @@ fn short(status: u16, text: &str) -> Rendered {
     Rendered { status, headers, body: json!({"mock": text}).to_string().into() }
 }
 
+/// Journals what was no request: a stream that broke, a file that appeared, a handshake that failed.
+pub fn note(shared: &Shared, partner: &str, listener: &str, told: Entry<'_>) {
+    let path = if told.path.is_empty() { "/" } else { told.path };
+    shared.journal.push(&Entry { at_us: shared.clock.now_us(), partner, listener, path, ..told });
+}
+
 /// Journals the exchange and tells its entry's id.
 fn journal(
     shared: &Shared,

@@ -7,6 +7,7 @@ use std::{
 use super::sockets::Place;
 use crate::{
     entropy::Entropy,
+    exchange,
     faults::{self, Fault},
     journal::Entry,
     partner::{Listener, Partner},
@@ -45,14 +46,7 @@ pub fn note(
     fault: Option<String>,
     problem: Option<String>,
 ) {
-    place.shared.journal.push(&Entry {
-        at_us: place.shared.clock.now_us(),
-        partner: &partner.id,
-        listener: &listener.id,
-        method,
-        path: "/",
-        fault: fault.as_deref(),
-        problem: problem.as_deref(),
-        ..Entry::default()
-    });
+    let (fault, problem) = (fault.as_deref(), problem.as_deref());
+    let told = Entry { method, fault, problem, ..Entry::default() };
+    exchange::note(&place.shared, &partner.id, &listener.id, told);
 }

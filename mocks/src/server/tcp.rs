@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::{sockets::Place, tls, wire::Wire};
 use crate::{
     answer::Rendered,
-    exchange::exchange,
+    exchange::{exchange, note},
     facts::Incoming,
     faults::{Fault, alter},
     journal::{Body, Entry},
@@ -107,16 +107,10 @@ impl Connection {
     /// A stream that does not follow its framing stands in the journal.
     fn refused(&mut self, partner: &Partner, number: usize, problem: &str) {
         let shared = &self.place.shared;
-        shared.journal.push(&Entry {
-            at_us: shared.clock.now_us(),
-            partner: &partner.id,
-            listener: &partner.listeners[number].id,
-            method: "TCP",
-            path: "/",
-            request: Body::cut(self.reader.held()),
-            problem: Some(&format!("unframed: {problem}")),
-            ..Entry::default()
-        });
+        let problem = format!("unframed: {problem}");
+        let request = Body::cut(self.reader.held());
+        let told = Entry { method: "TCP", request, problem: Some(&problem), ..Entry::default() };
+        note(shared, &partner.id, &partner.listeners[number].id, told);
         self.wire.reset();
     }
 }

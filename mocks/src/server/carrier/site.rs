@@ -14,7 +14,7 @@ use super::{
     trouble,
 };
 use crate::{
-    exchange::{Exchange, exchange},
+    exchange::{Exchange, exchange, note},
     facts::Incoming,
     journal::Entry,
     partner::Partner,
@@ -84,16 +84,8 @@ impl Site {
 
     /// Journals bytes that are no message, so that a tester sees why the connection ended.
     pub fn note(&self, session: &str, problem: &str) {
-        self.shared.journal.push(&Entry {
-            at_us: self.shared.clock.now_us(),
-            partner: &self.partner,
-            listener: &self.listener,
-            session,
-            method: "FRAME",
-            path: "/",
-            problem: Some(problem),
-            ..Entry::default()
-        });
+        let told = Entry { session, method: "FRAME", problem: Some(problem), ..Entry::default() };
+        note(&self.shared, &self.partner, &self.listener, told);
     }
 
     /// A new id's time in seconds and number.

@@ -5,6 +5,7 @@ use lapin::{message::Delivery, types::AMQPValue};
 use super::super::Shared;
 use crate::{
     answer::Rendered,
+    exchange::note,
     facts::Incoming,
     journal::{Body, Entry},
     partner::Partner,
@@ -84,14 +85,8 @@ pub fn answer(spec: &QueueSpec, message: &Delivery, answer: &Rendered) -> Option
 
 /// Journals a message above the listener's bound.
 pub fn too_long(shared: &Shared, partner: &Partner, number: usize, message: &Delivery) {
-    shared.journal.push(&Entry {
-        at_us: shared.clock.now_us(),
-        partner: &partner.id,
-        listener: &partner.listeners[number].id,
-        method: "AMQP",
-        path: "/",
-        request: Body::cut(&message.data),
-        problem: Some(&format!("{} bytes exceed the listener's bodyBytes", message.data.len())),
-        ..Entry::default()
-    });
+    let problem = format!("{} bytes exceed the listener's bodyBytes", message.data.len());
+    let request = Body::cut(&message.data);
+    let told = Entry { method: "AMQP", request, problem: Some(&problem), ..Entry::default() };
+    note(shared, &partner.id, &partner.listeners[number].id, told);
 }

@@ -10,7 +10,7 @@ use qiao_wire::bankfile::{FileName, Header};
 use serde_json::Value;
 
 use crate::{
-    exchange::exchange,
+    exchange::{self, exchange},
     facts::Incoming,
     faults::Fault,
     journal::{Body, Entry},
@@ -149,14 +149,7 @@ fn note(
     problem: Option<String>,
     bytes: &[u8],
 ) {
-    shared.journal.push(&Entry {
-        at_us: shared.clock.now_us(),
-        partner: &partner.id,
-        listener: &partner.listeners[number].id,
-        method: "FILE",
-        path,
-        answer: Body::cut(bytes),
-        problem: problem.as_deref(),
-        ..Entry::default()
-    });
+    let (answer, problem) = (Body::cut(bytes), problem.as_deref());
+    let told = Entry { method: "FILE", path, answer, problem, ..Entry::default() };
+    exchange::note(shared, &partner.id, &partner.listeners[number].id, told);
 }
